@@ -1,0 +1,260 @@
+//! The seam on a real `/dev/kvm`: a few instructions at a time.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::fs::OpenOptions;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use hv::{Bytes, Entry, Exit, Hardware, Kvm, MsiRoute, Processor, Space, StartState, Vcpu, Vm};
+use vm_memory::{Bytes as _, GuestAddress, GuestMemoryMmap};
+
+const CODE: u64 = 0x1000;
+const BUFFER: u64 = 0x8000;
+const SIZE: usize = 1 << 20;
+const PRIVATE_PAGES: u64 = 0xFFFB_C000;
+/// Where no RAM is.
+const DEVICE: u32 = 0xD000_0000;
+
+struct Machine {
+    memory: GuestMemoryMmap<()>,
+    vm: Vm,
+}
+
+/// A machine with this 32-bit code, or a loud word that the test did not run.
+fn machine(code: &[u8]) -> Option<Machine> {
+    let device = match OpenOptions::new().read(true).write(true).open("/dev/kvm") {
+        Ok(device) => device,
+        Err(error) => {
+            println!("SKIP: no /dev/kvm: {error}");
+            return None;
+        }
+    };
+    let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), SIZE)]).unwrap();
+    memory.write_slice(code, GuestAddress(CODE)).unwrap();
+    let vm = Kvm::from_fd(device.into()).unwrap().create_vm(memory.clone(), PRIVATE_PAGES).unwrap();
+    Some(Machine { memory, vm })
+}
+
+impl Machine {
+    fn vcpu(&self) -> Vcpu {
+        let mut vcpu = self.vm.create_vcpu(0, 1).unwrap();
+        vcpu.set_start_state(start()).unwrap();
+        vcpu
+    }
+}
+
+fn start() -> StartState {
+    StartState::Protected { rip: CODE as u32, rbx: 0 }
+}
+
+fn read(exit: Exit) -> (Space, u64, u8) {
+    match exit {
+        Exit::Read { space, address, len } => (space, address, len),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn written(exit: Exit) -> (Space, u64, Vec<u8>) {
+    match exit {
+        Exit::Write { space, address, data } => (space, address, data.as_slice().to_vec()),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn data(bytes: &[u8]) -> Entry {
+    Entry::Data(Bytes::new(bytes))
+}
+
+#[test]
+fn something_that_is_no_kvm_is_refused() {
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null").unwrap();
+    assert!(matches!(Kvm::from_fd(null.into()), Err(hv::Error::Version(_))));
+}
+
+#[test]
+fn detection_agrees_with_what_linux_says() {
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap();
+    let native = cpuinfo.split_whitespace().any(|word| word == "vmx" || word == "svm");
+    assert_eq!(Hardware::detect() == Hardware::Native, native);
+}
+
+#[test]
+fn what_a_port_reads_arrives_in_the_guest() {
+    // mov dx, 0x3F8; in ax, dx; out dx, al; mov dx, 0x80; in eax, dx; out dx, eax
+    let code = [0x66, 0xBA, 0xF8, 0x03, 0x66, 0xED, 0xEE, 0x66, 0xBA, 0x80, 0x00, 0xED, 0xEF];
+    let Some(machine) = machine(&code) else { return };
+    let mut vcpu = machine.vcpu();
+    assert_eq!(read(vcpu.run(Entry::Resume)), (Space::Port, 0x3F8, 2));
+    assert_eq!(written(vcpu.run(data(&[0x11, 0x22]))), (Space::Port, 0x3F8, vec![0x11]));
+    assert_eq!(read(vcpu.run(Entry::Resume)), (Space::Port, 0x80, 4));
+    assert_eq!(written(vcpu.run(data(&[1, 2]))), (Space::Port, 0x80, vec![1, 2, 0xFF, 0xFF]));
+}
+
+#[test]
+fn memory_accesses_have_any_width_and_alignment() {
+    let [a, b, c, d] = (DEVICE + 1).to_le_bytes();
+    // mov al, [device + 1]; mov [device + 1], ax; mov eax, [device + 1]; mov [device + 1], eax
+    let code: Vec<u8> =
+        [&[0xA0, a, b, c, d][..], &[0x66, 0xA3, a, b, c, d], &[0xA1, a, b, c, d], &[0xA3, a, b, c, d]]
+            .concat();
+    let Some(machine) = machine(&code) else { return };
+    let mut vcpu = machine.vcpu();
+    let address = u64::from(DEVICE) + 1;
+    assert_eq!(read(vcpu.run(Entry::Resume)), (Space::Memory, address, 1));
+    assert_eq!(written(vcpu.run(data(&[7]))), (Space::Memory, address, vec![7, 0]));
+    assert_eq!(read(vcpu.run(Entry::Resume)), (Space::Memory, address, 4));
+    assert_eq!(written(vcpu.run(data(&[1, 2, 3, 4]))), (Space::Memory, address, vec![1, 2, 3, 4]));
+}
+
+#[test]
+fn string_instructions_go_item_by_item() {
+    let [a, b, c, d] = (BUFFER as u32).to_le_bytes();
+    // mov edi, buffer; mov ecx, 3; mov dx, 0x70; rep insw; mov esi, buffer; mov ecx, 3; rep outsw; hlt
+    let code: Vec<u8> = [
+        &[0xBF, a, b, c, d][..],
+        &[0xB9, 3, 0, 0, 0, 0x66, 0xBA, 0x70, 0x00, 0xF3, 0x66, 0x6D],
+        &[0xBE, a, b, c, d, 0xB9, 3, 0, 0, 0, 0xF3, 0x66, 0x6F, 0xF4],
+    ]
+    .concat();
+    let Some(machine) = machine(&code) else { return };
+    let mut vcpu = machine.vcpu();
+    let mut entry = Entry::Resume;
+    for item in 1..=3 {
+        assert_eq!(read(vcpu.run(entry)), (Space::Port, 0x70, 2));
+        entry = data(&[item, item]);
+    }
+    for item in 1..=3 {
+        assert_eq!(written(vcpu.run(entry)), (Space::Port, 0x70, vec![item, item]));
+        entry = Entry::Resume;
+    }
+    let mut buffer = [0; 8];
+    machine.memory.read_slice(&mut buffer, GuestAddress(BUFFER)).unwrap();
+    assert_eq!(buffer, [1, 1, 2, 2, 3, 3, 0, 0]);
+}
+
+#[test]
+fn leaving_completes_what_was_begun() {
+    // mov dx, 0x70; in al, dx; mov [buffer], al; hlt
+    let [a, b, c, d] = (BUFFER as u32).to_le_bytes();
+    let code = [0x66, 0xBA, 0x70, 0x00, 0xEC, 0xA2, a, b, c, d, 0xF4];
+    let Some(machine) = machine(&code) else { return };
+    let mut vcpu = machine.vm.create_vcpu(0, 1).unwrap();
+    let power_on = vcpu.state().unwrap();
+    for round in 1..=3 {
+        vcpu.set_start_state(start()).unwrap();
+        assert_eq!(read(vcpu.run(Entry::Resume)), (Space::Port, 0x70, 1), "round {round}");
+        vcpu.leave();
+        // Were the read not complete, its answer would end up in the state that is put back here.
+        assert!(matches!(vcpu.run(data(&[round])), Exit::Interrupted));
+        vcpu.reset(&power_on).unwrap();
+    }
+}
+
+/// Runs a guest that loops for ever on a thread; the thread sends a word for each time that it is
+/// interrupted.
+fn spinning(times: usize) -> Option<(std::thread::JoinHandle<()>, mpsc::Receiver<()>)> {
+    let machine = machine(&[0xEB, 0xFE])?;
+    let (sender, receiver) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        let mut vcpu = machine.vcpu();
+        for _ in 0..times {
+            assert!(matches!(vcpu.run(Entry::Resume), Exit::Interrupted));
+            sender.send(()).unwrap();
+        }
+    });
+    Some((thread, receiver))
+}
+
+#[test]
+fn no_kick_is_lost_wherever_the_thread_is() {
+    const KICKS: usize = 200;
+    let Some((thread, interrupted)) = spinning(KICKS) else { return };
+    for n in 0..KICKS as u64 {
+        // Kicks come before, while, and after the processor is entered.
+        std::thread::sleep(Duration::from_micros(n * 7 % 300));
+        hv::kick(&thread);
+        interrupted.recv_timeout(Duration::from_secs(60)).unwrap();
+    }
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_reset_processor_starts_where_a_new_one_does() {
+    // inc dword [buffer]; mov eax, cr0; or eax, 0x20; mov cr0, eax; out 0x80, al; jmp back
+    let [a, b, c, d] = (BUFFER as u32).to_le_bytes();
+    let code = [
+        0xFF, 0x05, a, b, c, d, 0x0F, 0x20, 0xC0, 0x83, 0xC8, 0x20, 0x0F, 0x22, 0xC0, 0xE6, 0x80, 0xEB, 0xED,
+    ];
+    let Some(machine) = machine(&code) else { return };
+    let mut vcpu = machine.vm.create_vcpu(0, 1).unwrap();
+    let power_on = vcpu.state().unwrap();
+    let controllers = machine.vm.controllers().unwrap();
+    for round in 1..=3u32 {
+        vcpu.set_start_state(start()).unwrap();
+        assert_eq!(written(vcpu.run(Entry::Resume)).1, 0x80);
+        let count: u32 = machine.memory.read_obj(GuestAddress(BUFFER)).unwrap();
+        assert_eq!(count, round);
+        vcpu.leave();
+        assert!(matches!(vcpu.run(Entry::Resume), Exit::Interrupted));
+        vcpu.reset(&power_on).unwrap();
+        machine.vm.reset_controllers(&controllers).unwrap();
+    }
+}
+
+#[test]
+fn several_processors_wait_for_the_first() {
+    let Some(machine) = machine(&[0xF4]) else { return };
+    let mut second = machine.vm.create_vcpu(1, 2).unwrap();
+    let (enters, entered) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        enters.send(()).unwrap();
+        assert!(matches!(second.run(Entry::Resume), Exit::Interrupted));
+    });
+    entered.recv().unwrap();
+    std::thread::sleep(Duration::from_millis(20));
+    assert!(!thread.is_finished(), "it sleeps in the kernel");
+    hv::kick(&thread);
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_full_table_of_messages_keeps_the_lines() {
+    let Some(machine) = machine(&[0xF4]) else { return };
+    let route = |n| MsiRoute { gsi: hv::FIRST_MSI_GSI + n, address: 0xFEE0_0000, data: 0x41 };
+    let routes: Vec<_> = (0..).map(route).take(hv::MAX_MSI_ROUTES).collect();
+    machine.vm.route_messages(&routes).unwrap();
+    machine.vm.irq_line(4).set(true).unwrap();
+    machine.vm.irq_line(4).set(false).unwrap();
+}
+
+#[test]
+fn a_guest_that_stood_still_does_not_see_the_time() {
+    const PAUSE: Duration = Duration::from_millis(100);
+    let [a, b, c, d] = DEVICE.to_le_bytes();
+    // again: rdtsc; mov [device], eax; jmp again
+    let Some(machine) = machine(&[0x0F, 0x31, 0xA3, a, b, c, d, 0xEB, 0xF7]) else { return };
+    let mut vcpu = machine.vcpu();
+    let counter = |vcpu: &mut Vcpu| {
+        let (_, _, low) = written(vcpu.run(Entry::Resume));
+        u32::from_le_bytes(low.try_into().unwrap())
+    };
+    let first = counter(&mut vcpu);
+    std::thread::sleep(PAUSE);
+    let second = counter(&mut vcpu);
+    let clock = machine.vm.clock().unwrap();
+    let stopped = hv::host_counter();
+    std::thread::sleep(PAUSE);
+    vcpu.set_counter_back(hv::host_counter().wrapping_sub(stopped)).unwrap();
+    machine.vm.set_clock(&clock).unwrap();
+    vcpu.tell_of_pause();
+    let third = counter(&mut vcpu);
+    let told = machine.vm.clock().unwrap().elapsed().saturating_sub(clock.elapsed());
+    assert!(told < PAUSE / 2, "{told:?} have passed by the machine's clock");
+    if Hardware::detect() != Hardware::Native {
+        println!("SKIP: no hardware virtualisation: the counter of the guest is the host's");
+        return;
+    }
+    let (seen, unseen) = (second.wrapping_sub(first), third.wrapping_sub(second));
+    assert!(unseen < seen / 2, "{unseen} ticks, where {seen} are {PAUSE:?}");
+}

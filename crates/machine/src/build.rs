@@ -1,0 +1,74 @@
+//! A machine from its specification.
+//!
+//! The order is the one that KVM is quickest with: memory, controllers, processors. Threads come when all that
+//! they need exists, and the guest's system last.
+
+use std::sync::Arc;
+
+use hv::{Kvm, Vcpu, Vm};
+use proto::VmSpec;
+
+use crate::bus::Bus;
+use crate::cpu::{Board, Cpus};
+use crate::devices::Devices;
+use crate::error::{BuildError, LoadError};
+use crate::event::Events;
+use crate::layout::KVM_PRIVATE;
+use crate::legacy::Legacy;
+use crate::machine::{Machine, PowerOn, Resources, System};
+use crate::memory::Memory;
+use crate::pci::PciBus;
+
+impl Machine {
+    /// Builds the machine and loads its system. Its threads exist afterwards and wait for [`Machine::start`].
+    ///
+    /// # Errors
+    /// [`BuildError`]; nothing of the machine is left then.
+    pub fn build(spec: &VmSpec, resources: Resources) -> Result<Self, BuildError> {
+        let kvm = Kvm::from_fd(resources.kvm)?;
+        let memory = Memory::new(spec.memory)?;
+        let vm = kvm.create_vm(memory.ram().clone(), KVM_PRIVATE)?;
+        let (ports, memory_bus) = (Arc::new(Bus::default()), Arc::new(Bus::default()));
+        let events = Arc::new(Events::new().map_err(BuildError::Event)?);
+        let devices = Devices::new(spec, resources.disks, memory.ram(), &resources.thread_hook)?;
+        let kernel = Arc::new(vm.clone());
+        let pci = PciBus::new(devices.functions.clone(), ports.clone(), memory_bus.clone(), kernel)
+            .map_err(LoadError::from)?;
+        let pci = Arc::new(pci);
+        let legacy = Legacy::new(&vm, &ports, pci.clone(), spec, resources.console, events.clone());
+        let (vcpus, power_on) = processors(&vm, spec)?;
+        let system = System {
+            kernel: resources.kernel,
+            initrd: resources.initrd,
+            cmdline: spec.cmdline.clone(),
+            cpus: spec.cpus,
+        };
+        let board = Board {
+            ports,
+            memory: memory_bus,
+            pci: pci.clone(),
+            events: events.clone(),
+            hardware: kvm.hardware(),
+        };
+        let cpus = Cpus::new(vcpus, &board, &resources.thread_hook).map_err(BuildError::Thread)?;
+        let machine = Self { cpus, power_on, legacy, devices, pci, events, vm, memory, system, paused: None };
+        machine.load()?;
+        Ok(machine)
+    }
+
+    /// Puts the system into the memory, and the first processor and the PCI functions into the state in which
+    /// it finds them.
+    pub(crate) fn load(&self) -> Result<(), LoadError> {
+        let state = self.system.load(&self.memory)?;
+        self.pci.place()?;
+        Ok(self.cpus.each(|index, vcpu| if index == 0 { vcpu.set_start_state(state) } else { Ok(()) })?)
+    }
+}
+
+/// The processors, and what a reset has to know.
+fn processors(vm: &Vm, spec: &VmSpec) -> Result<(Vec<Vcpu>, PowerOn), hv::Error> {
+    let count = spec.cpus.get();
+    let vcpus = (0..count).map(|index| vm.create_vcpu(index, count)).collect::<Result<Vec<_>, _>>()?;
+    let states = vcpus.iter().map(Vcpu::state).collect::<Result<_, _>>()?;
+    Ok((vcpus, PowerOn { processors: states, controllers: vm.controllers()? }))
+}

@@ -1,0 +1,22 @@
+//! The chips of a PC that are not in KVM, each with its wiring: serial line, clock, keyboard controller, ACPI
+//! power management and the reset register.
+
+mod date;
+mod i8042;
+mod power;
+mod reset;
+mod rtc;
+mod serial;
+mod uart;
+
+pub use i8042::I8042;
+pub use power::PowerManagement;
+pub(crate) use power::{PM_CONTROL, PM_EVENT, PM_TIMER, SLEEP_TYPE_S5};
+pub(crate) use reset::RESET_VALUE;
+pub use reset::ResetControl;
+pub(crate) use rtc::CENTURY;
+pub use rtc::Rtc;
+pub use serial::Serial;
+
+#[cfg(test)]
+mod lifecycle_test;

@@ -1,0 +1,64 @@
+//! An emulated machine that runs, and the agent in it.
+
+use std::path::Path;
+use std::process::{Child, ExitStatus};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::port::Ports;
+use super::qemu::{self, Hardware};
+
+/// How often it is looked whether a machine has ended.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A machine whose agent takes commands. It is gone when this is dropped.
+pub struct Machine {
+    qemu: Child,
+    ports: Arc<Ports>,
+}
+
+impl Machine {
+    /// Starts a machine with its sockets and logs in `directory`, and waits for its agent.
+    ///
+    /// # Errors
+    /// When QEMU cannot be run, and when no agent answers in time: with what the machine wrote to its console.
+    pub fn boot(directory: &Path, hardware: &Hardware<'_>, limit: Duration) -> Result<Self> {
+        let qemu = qemu::start(directory, hardware)?;
+        // From here on dropping it ends QEMU.
+        let mut machine = Self { qemu, ports: Arc::new(Ports::default()) };
+        let failed = || format!("the lab did not start\n{}", qemu::report(directory));
+        let ports = Ports::connect(directory, limit).with_context(failed)?;
+        machine.ports = Arc::new(ports);
+        Ok(machine)
+    }
+
+    /// The connections to its agent.
+    pub fn ports(&self) -> &Arc<Ports> {
+        &self.ports
+    }
+
+    /// Waits until the machine has switched itself off; `None` if it has not after `limit`.
+    ///
+    /// # Errors
+    /// When QEMU cannot be waited for.
+    pub fn wait(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
+        let start = Instant::now();
+        loop {
+            let status = self.qemu.try_wait().context("cannot wait for QEMU")?;
+            if status.is_some() || start.elapsed() > limit {
+                return Ok(status);
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // Failing means that it has ended already.
+        let _ = self.qemu.kill();
+        let _ = self.qemu.wait();
+    }
+}

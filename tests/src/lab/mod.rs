@@ -1,0 +1,150 @@
+//! The lab: a Debian host with hardware virtualisation of its own, emulated by QEMU.
+//!
+//! A machine without vmx or svm cannot run an ordinary guest kernel in hardware, whatever its `/dev/kvm`
+//! says. QEMU's TCG emulates an AMD processor with SVM, so a Linux started in it has a `/dev/kvm` that
+//! works. The lab sees the file system of the machine it runs on, read-only with a layer in memory on top:
+//! the programs under test and all tools are there without being copied, and nothing done in it stays.
+//!
+//! ```text
+//! this machine                      lab host
+//! Lab ── Unix sockets ── QEMU ── virtio ports ── agent (process 1) ── sh, script
+//!        /  ──────────── 9p, read-only ───────── bottom of its root file system
+//! ```
+
+mod machine;
+mod port;
+mod qemu;
+mod run;
+mod systemd;
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::kernel::Kernel;
+use crate::{Console, Host, Output, guest, initramfs, paths};
+use machine::Machine;
+use port::Ports;
+use qemu::{Drive, Hardware, Writes};
+use run::RunDirectory;
+
+pub use systemd::SystemdHost;
+
+/// What runs the commands in a lab host.
+pub const AGENT: &str = include_str!("agent.sh");
+
+/// The modules that a lab host has from its start; modprobe finds the others.
+const MODULES: [&str; 9] =
+    ["virtio_pci", "virtio_blk", "virtio_console", "9pnet_virtio", "9p", "overlay", "ext4", "kvm_amd", "tun"];
+
+/// How long a lab host may take to its first command: thirty times what it takes on two slow cores.
+const BOOT_LIMIT: Duration = Duration::from_secs(180);
+
+/// What a lab host is given.
+#[derive(Clone, Debug)]
+pub struct LabOptions {
+    /// Main memory in MiB; what is written in the lab, disks apart, is in it too.
+    pub memory: u32,
+    /// Number of processors.
+    pub cpus: u32,
+    /// Disks, mounted when it starts.
+    pub disks: Vec<LabDisk>,
+}
+
+/// A disk of a lab host, which is much faster for large files than the shared file system.
+#[derive(Clone, Debug)]
+pub struct LabDisk {
+    /// It is mounted at `/lab/<name>`. At most 20 bytes.
+    pub name: String,
+    /// An image with an ext4 file system. What the lab writes is thrown away at its end.
+    pub image: PathBuf,
+}
+
+impl LabDisk {
+    fn drive(&self) -> Drive {
+        Drive { serial: self.name.clone(), image: self.image.clone(), writes: Writes::Forgotten }
+    }
+}
+
+impl Default for LabOptions {
+    fn default() -> Self {
+        Self { memory: 4096, cpus: 2, disks: Vec::new() }
+    }
+}
+
+/// A running lab host. It is gone when this is dropped, and when the process that has it ends in any way.
+pub struct Lab {
+    machine: Machine,
+}
+
+/// A lab host that all tests of a program share, see [`Lab::shared`].
+static SHARED: OnceLock<Result<Lab, String>> = OnceLock::new();
+
+impl Lab {
+    /// Starts a lab host and waits until it takes commands.
+    ///
+    /// # Errors
+    /// When its kernel or initial file system is missing or QEMU cannot be run, and when it does not come
+    /// up: with what it wrote to its serial console.
+    pub fn boot(options: &LabOptions) -> Result<Self> {
+        let kernel = Kernel::unpacked(&kernel_dir()?)?;
+        let initramfs = paths::existing(initramfs_path()?, "cargo xtask prepare")?;
+        let hardware = Hardware {
+            kernel: &kernel.image(),
+            initramfs: &initramfs,
+            cmdline: "",
+            memory: options.memory,
+            cpus: options.cpus,
+            drives: &options.disks.iter().map(LabDisk::drive).collect::<Vec<_>>(),
+        };
+        let directory = RunDirectory::new()?;
+        // Then everything in it is open: a process that is killed leaves nothing behind either.
+        Ok(Self { machine: Machine::boot(directory.path(), &hardware, BOOT_LIMIT)? })
+    }
+
+    /// A lab host with the Debian guest on a disk, started by the first test that asks for it.
+    ///
+    /// # Errors
+    /// As [`Lab::boot`], for every test that asks.
+    pub fn shared() -> Result<&'static Self> {
+        let options = || Ok(LabOptions { disks: vec![guest::lab_disk()?], ..LabOptions::default() });
+        let boot =
+            || options().and_then(|options| Self::boot(&options)).map_err(|error| format!("{error:#}"));
+        SHARED.get_or_init(boot).as_ref().map_err(|error| anyhow::anyhow!("{error}"))
+    }
+}
+
+impl Host for Lab {
+    fn run_within(&self, command: &str, limit: Duration) -> Result<Output> {
+        self.machine.ports().run(command, limit)
+    }
+
+    fn console(&self, command: &str) -> Result<Console> {
+        Ports::console(self.machine.ports(), command)
+    }
+}
+
+/// Where the kernel of the lab is unpacked.
+///
+/// # Errors
+/// When the target directory cannot be found.
+pub fn kernel_dir() -> Result<PathBuf> {
+    Ok(paths::lab_dir()?.join("kernel"))
+}
+
+/// Makes the initial file system of lab hosts, if it is not there as it has to be.
+///
+/// # Errors
+/// When the kernel is missing, or the file cannot be written.
+pub fn prepare(kernel: &Kernel) -> Result<()> {
+    let source = kernel.modules_dir();
+    let source = source.to_str().context("the target directory has a name that is not UTF-8")?;
+    let extra = [("/agent", AGENT), ("/modules/source", source)];
+    initramfs::write(&initramfs_path()?, kernel, include_str!("init.sh"), &MODULES, &extra)
+}
+
+fn initramfs_path() -> Result<PathBuf> {
+    Ok(paths::lab_dir()?.join("initramfs"))
+}

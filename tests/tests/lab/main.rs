@@ -1,0 +1,8 @@
+//! Tests in the lab: the lab itself, and vmd with Debian guests.
+//!
+//! They share one lab host, see [`vmd_tests::Lab::shared`].
+
+#[cfg(test)]
+mod debian;
+#[cfg(test)]
+mod host;

@@ -1,0 +1,108 @@
+//! The descriptors of a machine, each in its place.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+
+use anyhow::{Context, bail};
+use proto::Slot;
+
+/// Everything that the parent opened for the machine.
+pub struct Parts {
+    pub kvm: OwnedFd,
+    pub console: OwnedFd,
+    pub listener: OwnedFd,
+    pub kernel: File,
+    pub initrd: Option<File>,
+    pub disks: Vec<File>,
+}
+
+impl Parts {
+    /// Sorts the descriptors that came with the machine's specification.
+    ///
+    /// # Errors
+    /// When one is missing, is there twice, or has no use.
+    pub fn sort(slots: &[Slot], descriptors: Vec<OwnedFd>) -> anyhow::Result<Self> {
+        if slots.len() != descriptors.len() {
+            bail!("{} descriptors came for {} uses", descriptors.len(), slots.len());
+        }
+        let mut parts = Unsorted::default();
+        for (slot, descriptor) in slots.iter().zip(descriptors) {
+            parts.put(*slot, descriptor)?;
+        }
+        parts.finish()
+    }
+}
+
+#[derive(Default)]
+struct Unsorted {
+    kvm: Option<OwnedFd>,
+    console: Option<OwnedFd>,
+    listener: Option<OwnedFd>,
+    kernel: Option<OwnedFd>,
+    initrd: Option<OwnedFd>,
+    disks: BTreeMap<u16, OwnedFd>,
+}
+
+impl Unsorted {
+    fn put(&mut self, slot: Slot, descriptor: OwnedFd) -> anyhow::Result<()> {
+        let before = match slot {
+            Slot::Kvm => self.kvm.replace(descriptor),
+            Slot::Console => self.console.replace(descriptor),
+            Slot::Listener => self.listener.replace(descriptor),
+            Slot::Kernel => self.kernel.replace(descriptor),
+            Slot::Initrd => self.initrd.replace(descriptor),
+            Slot::Disk(index) => self.disks.insert(index, descriptor),
+        };
+        match before {
+            Some(_) => bail!("two descriptors came for {slot:?}"),
+            None => Ok(()),
+        }
+    }
+
+    fn finish(self) -> anyhow::Result<Parts> {
+        let disks = (0..).zip(self.disks);
+        let disks = disks.map(|(at, (index, image))| match at == usize::from(index) {
+            true => Ok(File::from(image)),
+            false => bail!("no descriptor came for disk {at}"),
+        });
+        Ok(Parts {
+            kvm: self.kvm.context("no descriptor came for /dev/kvm")?,
+            console: self.console.context("no descriptor came for the console")?,
+            listener: self.listener.context("no descriptor came for the socket of the process")?,
+            kernel: self.kernel.context("no descriptor came for the kernel")?.into(),
+            initrd: self.initrd.map(File::from),
+            disks: disks.collect::<anyhow::Result<_>>()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEEDED: [Slot; 4] = [Slot::Kvm, Slot::Console, Slot::Listener, Slot::Kernel];
+
+    fn sort(slots: &[Slot]) -> anyhow::Result<Parts> {
+        let descriptors = slots.iter().map(|_| File::open("/dev/null").map(OwnedFd::from));
+        Parts::sort(slots, descriptors.collect::<Result<_, _>>()?)
+    }
+
+    #[test]
+    fn each_descriptor_finds_its_place_in_any_order() {
+        let mut slots = [&NEEDED[..], &[Slot::Disk(1), Slot::Disk(0), Slot::Initrd]].concat();
+        slots.reverse();
+        let parts = sort(&slots).unwrap();
+        assert_eq!(parts.disks.len(), 2);
+        assert!(parts.initrd.is_some());
+    }
+
+    #[test]
+    fn what_is_missing_or_doubled_is_named() {
+        let error = |slots: &[Slot]| sort(slots).err().unwrap().to_string();
+        assert!(error(&NEEDED[1..]).contains("/dev/kvm"));
+        assert!(error(&[&NEEDED[..], &[Slot::Kvm]].concat()).contains("two descriptors came for Kvm"));
+        assert!(error(&[&NEEDED[..], &[Slot::Disk(1)]].concat()).contains("disk 0"));
+        assert!(Parts::sort(&NEEDED, Vec::new()).is_err());
+    }
+}

@@ -1,0 +1,49 @@
+//! What has to be there before a machine can be booted: packages, kernels, the lab and the Debian guest.
+
+use anyhow::Result;
+use vmd_tests::lab;
+
+use crate::step::step;
+use crate::{guest_image, host_image, kernels, packages};
+
+/// Prepares everything that demo and test need.
+///
+/// # Errors
+/// When a package cannot be installed, or something cannot be built.
+pub fn run() -> Result<()> {
+    packages::ensure(&[packages::INITRAMFS, packages::GUEST, packages::LAB, packages::TEST])?;
+    guest()?;
+    self::lab()?;
+    host()
+}
+
+/// Prepares the Debian guest.
+///
+/// # Errors
+/// As [`run`].
+pub fn guest() -> Result<()> {
+    packages::ensure(&[packages::INITRAMFS, packages::GUEST])?;
+    let kernel = step("kernel of the guest", kernels::guest_kernel)?;
+    step("Debian guest", || guest_image::prepare(&kernel))
+}
+
+/// Prepares the lab. The guest must be there: the lab gets it on a disk.
+///
+/// # Errors
+/// As [`run`].
+pub fn lab() -> Result<()> {
+    packages::ensure(&[packages::INITRAMFS, packages::GUEST, packages::LAB])?;
+    let kernel = step("kernel of the lab", kernels::lab_kernel)?;
+    step("initial file system of the lab", || lab::prepare(&kernel))?;
+    step("disk of the lab with the guest on it", guest_image::prepare_lab_disk)
+}
+
+/// Prepares the lab host with systemd. The guest and the lab's kernel must be there.
+///
+/// # Errors
+/// As [`run`].
+pub fn host() -> Result<()> {
+    packages::ensure(&[packages::INITRAMFS, packages::GUEST, packages::LAB, packages::TEST])?;
+    let kernel = step("kernel of the lab", kernels::lab_kernel)?;
+    step("lab host with systemd", || host_image::prepare(&kernel))
+}
