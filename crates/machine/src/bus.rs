@@ -8,6 +8,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use proto::ResetCause;
+
 use crate::sync::lock;
 
 /// A device on a bus: a range of addresses that it answers for.
@@ -31,8 +33,8 @@ pub enum BusAction {
     /// Nothing.
     #[default]
     None,
-    /// Reset the machine.
-    Reset,
+    /// Reset the machine, and what asks for it.
+    Reset(ResetCause),
     /// Switch the machine off.
     PowerOff,
     /// The PCI function in this slot asks for something.

@@ -13,7 +13,7 @@ impl BusDevice for Probe {
 
     fn write(&mut self, offset: u64, data: &[u8]) -> BusAction {
         self.writes.push((offset, data.to_vec()));
-        BusAction::Reset
+        BusAction::Reset(ResetCause::ResetRegister)
     }
 }
 
@@ -49,7 +49,7 @@ fn a_device_sees_offsets_and_only_its_own_bytes() {
     assert_eq!(data, [2, 3, 4, 5]);
     bus.read(0x3FE, &mut data);
     assert_eq!(data, [6, 7, 0xFF, 0xFF], "bytes beyond the range belong to nobody");
-    assert_eq!(bus.write(0x3FF, &[1, 2, 3, 4]), BusAction::Reset);
+    assert_eq!(bus.write(0x3FF, &[1, 2, 3, 4]), BusAction::Reset(ResetCause::ResetRegister));
     assert_eq!(lock(&device).writes, [(7, vec![1])]);
 }
 

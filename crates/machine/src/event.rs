@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 
+use proto::ResetCause;
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::sync::lock;
@@ -13,9 +14,9 @@ use crate::sync::lock;
 pub enum MachineEvent {
     /// The guest switched the machine off. It does not go on by itself.
     PoweredOff,
-    /// The guest asked for a reset, or broke in a way that resets a PC. The machine waits for
+    /// The guest asked for a reset, or broke in a way that resets a PC, and which of these it was. The machine waits for
     /// [`Machine::reset`](crate::Machine::reset).
-    Reset,
+    Reset(ResetCause),
     /// The machine can not go on; the text says why and what to do.
     Failed(String),
     /// The serial line takes input again, after it had not taken all.
@@ -32,13 +33,13 @@ pub(crate) struct Events {
 struct Pending {
     failed: Option<String>,
     powered_off: bool,
-    reset: bool,
+    reset: Option<ResetCause>,
     serial_room: bool,
 }
 
 impl Pending {
     fn is_empty(&self) -> bool {
-        self.failed.is_none() && !self.powered_off && !self.reset && !self.serial_room
+        self.failed.is_none() && !self.powered_off && self.reset.is_none() && !self.serial_room
     }
 
     /// The most serious one.
@@ -48,7 +49,7 @@ impl Pending {
             .take()
             .map(MachineEvent::Failed)
             .or_else(|| flag(&mut self.powered_off, MachineEvent::PoweredOff))
-            .or_else(|| flag(&mut self.reset, MachineEvent::Reset))
+            .or_else(|| self.reset.take().map(MachineEvent::Reset))
             .or_else(|| flag(&mut self.serial_room, MachineEvent::SerialRoom))
     }
 }
@@ -66,7 +67,8 @@ impl Events {
         let mut pending = lock(&self.pending);
         match event {
             MachineEvent::PoweredOff => pending.powered_off = true,
-            MachineEvent::Reset => pending.reset = true,
+            // The first one is what happened.
+            MachineEvent::Reset(cause) => pending.reset = pending.reset.or(Some(cause)),
             MachineEvent::SerialRoom => pending.serial_room = true,
             // The first failure is the cause of those that follow.
             MachineEvent::Failed(why) => pending.failed = Some(pending.failed.take().unwrap_or(why)),
@@ -86,7 +88,7 @@ impl Events {
     /// Forgets a reset that was asked for by another processor before the one that is being done.
     pub fn forget_reset(&self) {
         let mut pending = lock(&self.pending);
-        pending.reset = false;
+        pending.reset = None;
         self.settle(&pending);
     }
 
@@ -109,6 +111,8 @@ impl AsFd for Events {
 mod tests {
     use super::*;
 
+    const CAUSE: ResetCause = ResetCause::ResetRegister;
+
     fn readable(events: &Events) -> bool {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
         let mut fds = [PollFd::new(events, PollFlags::IN)];
@@ -119,9 +123,12 @@ mod tests {
     fn each_kind_is_reported_once_the_most_serious_first() {
         let events = Events::new().unwrap();
         assert!(!readable(&events));
-        for event in
-            [MachineEvent::SerialRoom, MachineEvent::Reset, MachineEvent::Reset, MachineEvent::PoweredOff]
-        {
+        for event in [
+            MachineEvent::SerialRoom,
+            MachineEvent::Reset(CAUSE),
+            MachineEvent::Reset(ResetCause::TripleFault),
+            MachineEvent::PoweredOff,
+        ] {
             events.send(event);
         }
         events.send(MachineEvent::Failed("first".into()));
@@ -129,14 +136,17 @@ mod tests {
         assert!(readable(&events));
         let all: Vec<_> = std::iter::from_fn(|| events.next()).collect();
         let failed = MachineEvent::Failed("first".into());
-        assert_eq!(all, [failed, MachineEvent::PoweredOff, MachineEvent::Reset, MachineEvent::SerialRoom]);
+        assert_eq!(
+            all,
+            [failed, MachineEvent::PoweredOff, MachineEvent::Reset(CAUSE), MachineEvent::SerialRoom]
+        );
         assert!(!readable(&events));
     }
 
     #[test]
     fn a_reset_under_way_swallows_those_asked_for_before() {
         let events = Events::new().unwrap();
-        events.send(MachineEvent::Reset);
+        events.send(MachineEvent::Reset(CAUSE));
         events.forget_reset();
         assert!(!readable(&events));
         assert_eq!(events.next(), None);

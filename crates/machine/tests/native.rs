@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use guest::Code;
 use machine::{Machine, MachineEvent, Resources, SerialOutput};
-use proto::{CpuCount, MemorySize, VmName, VmSpec};
+use proto::{CpuCount, MemorySize, ResetCause, VmName, VmSpec};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Longer than anything here takes, on the slowest machine.
@@ -96,19 +96,19 @@ fn a_guest_prints_and_switches_off() {
 #[test]
 fn every_way_to_reset_starts_again_with_empty_memory() {
     type Way = fn(Code) -> Code;
-    let ways: [(&str, Way); 3] = [
-        ("reset register", |code| code.out8(0xCF9, 6)),
-        ("keyboard controller", |code| code.out8(0x64, 0xFE)),
-        ("triple fault", Code::triple_fault),
+    let ways: [(ResetCause, Way); 3] = [
+        (ResetCause::ResetRegister, |code| code.out8(0xCF9, 6)),
+        (ResetCause::KeyboardController, |code| code.out8(0x64, 0xFE)),
+        (ResetCause::TripleFault, Code::triple_fault),
     ];
-    for (name, reset) in ways {
+    for (cause, reset) in ways {
         // Prints B if memory has kept the mark, else A, and leaves the mark.
         let code = reset(Code::new().print_if_marked("B", "A").mark()).halt();
         let Some((mut machine, console)) = machine(&code, 1) else { return };
         machine.start();
         for round in 1..=3 {
-            assert_eq!(next_event(&mut machine), MachineEvent::Reset, "{name}");
-            assert_eq!(console.text(), "A".repeat(round), "{name}");
+            assert_eq!(next_event(&mut machine), MachineEvent::Reset(cause));
+            assert_eq!(console.text(), "A".repeat(round), "{cause}");
             machine.reset().unwrap();
         }
         console.wait_for("AAAA");
@@ -122,7 +122,7 @@ fn processors_start_one_another_again_after_each_reset() {
     let Some((mut machine, console)) = machine(&code, 2) else { return };
     machine.start();
     for round in 1..=3 {
-        assert_eq!(next_event(&mut machine), MachineEvent::Reset);
+        assert_eq!(next_event(&mut machine), MachineEvent::Reset(ResetCause::ResetRegister));
         assert_eq!(console.text(), "12".repeat(round));
         machine.reset().unwrap();
     }

@@ -21,7 +21,7 @@ mod status;
 
 pub use globals::{Globals, Ipv4Prefix, Ipv6Prefix, LocalInet6, PrefixError, Staggered};
 pub use instance::{Given, InstanceError};
-pub use manage::{Happening, LogLevel, PlanAction, PlanStep, ResetKind, VmEvent};
+pub use manage::{Happening, LogLevel, PlanAction, PlanStep, ResetCause, ResetKind, VmEvent};
 pub use message::{
     ControlToParent, ParentToControl, ParentToPriv, ParentToVmm, PrivOp, PrivToParent, RequestId, Slot,
     VmToVmm, VmmToParent, VmmToVm,

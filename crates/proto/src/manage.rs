@@ -107,6 +107,31 @@ pub struct VmEvent {
     pub what: Happening,
 }
 
+/// By what way a guest reset its machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ResetCause {
+    /// A fault while it handled a fault while it handled a fault: what a crash without a kernel to report it looks
+    /// like, and what some systems do on purpose.
+    TripleFault,
+    /// The reset register, port 0xCF9, which ACPI names.
+    ResetRegister,
+    /// The reset line of the keyboard controller.
+    KeyboardController,
+    /// The fast reset of port 0x92.
+    SystemPort,
+}
+
+impl fmt::Display for ResetCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TripleFault => "a triple fault",
+            Self::ResetRegister => "the reset register",
+            Self::KeyboardController => "the keyboard controller",
+            Self::SystemPort => "port 0x92",
+        })
+    }
+}
+
 /// What can happen to a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Happening {

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ExitReason, LogLevel, Peer, Reply, Request, StopMode, VmId, VmName, VmSpec};
+use crate::{ExitReason, LogLevel, Peer, Reply, Request, ResetCause, StopMode, VmId, VmName, VmSpec};
 
 /// Ties an answer to its request between control and parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -125,7 +125,7 @@ pub enum VmmToParent {
     /// The guest runs.
     Started(VmId),
     /// The guest reset itself and starts again in the same process.
-    Rebooted(VmId),
+    Rebooted(VmId, ResetCause),
     /// The machine stands still.
     Paused(VmId),
     /// It goes on.
@@ -168,7 +168,7 @@ pub enum VmToVmm {
     /// The machine is built, the sandbox closed, the guest runs.
     Ready,
     /// The guest reset itself and starts again.
-    Rebooted,
+    Rebooted(ResetCause),
     /// The machine stands still.
     Paused,
     /// It goes on.

@@ -220,7 +220,10 @@ impl Parent {
                 VmmToParent::Ready => bail!("it said twice that it is ready"),
                 VmmToParent::Spawned(id, pid) => self.apply(Event::Spawned(id, pid))?,
                 VmmToParent::Started(id) => self.apply_reported(id, "started", Event::Started(id))?,
-                VmmToParent::Rebooted(id) => self.apply_reported(id, "rebooted", Event::Rebooted(id))?,
+                VmmToParent::Rebooted(id, cause) => {
+                    self.table.report_reset(id, cause);
+                    self.apply(Event::Rebooted(id))?;
+                }
                 VmmToParent::Paused(id) => self.apply_reported(id, "paused", Event::Paused(id))?,
                 VmmToParent::Unpaused(id) => self.apply_reported(id, "unpaused", Event::Unpaused(id))?,
                 VmmToParent::Ended(id, how) => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proto::{ExitReason, Peer, Request, StopMode, VmId, VmName, VmRef};
+use proto::{ExitReason, Peer, Request, ResetCause, StopMode, VmId, VmName, VmRef};
 
 use super::table::VmTable;
 
@@ -88,5 +88,13 @@ impl VmTable {
     pub fn report(&self, id: VmId, event: &'static str) {
         let Some((_, name)) = self.identify(&VmRef::Id(id)) else { return };
         tracing::info!(vm = %name, id = id.0, event, "vm \"{name}\" {event}");
+    }
+
+    /// Tells that a guest has reset its machine, and how.
+    pub fn report_reset(&self, id: VmId, cause: ResetCause) {
+        let Some((_, name)) = self.identify(&VmRef::Id(id)) else { return };
+        tracing::info!(
+            vm = %name, id = id.0, event = "rebooted", reason = %cause, "vm \"{name}\" rebooted by {cause}"
+        );
     }
 }

@@ -246,10 +246,10 @@ impl Vm {
             match event {
                 MachineEvent::PoweredOff => return Ok(Some(ExitReason::PoweredOff)),
                 MachineEvent::Failed(why) => return Ok(Some(ExitReason::Failed(why))),
-                MachineEvent::Reset if self.ends_at_reset => return Ok(Some(ExitReason::PoweredOff)),
-                MachineEvent::Reset => {
+                MachineEvent::Reset(_) if self.ends_at_reset => return Ok(Some(ExitReason::PoweredOff)),
+                MachineEvent::Reset(cause) => {
                     self.machine.reset().context("cannot reset the machine")?;
-                    self.say(&VmToVmm::Rebooted);
+                    self.say(&VmToVmm::Rebooted(cause));
                 }
                 MachineEvent::SerialRoom => self.console.receive(|bytes| self.machine.serial_input(bytes))?,
             }

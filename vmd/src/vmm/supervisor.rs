@@ -156,7 +156,7 @@ impl Supervisor {
             }
             // Told to halt while it came up: it will.
             VmToVmm::Ready => Vec::new(),
-            VmToVmm::Rebooted => vec![Effect::Tell(VmmToParent::Rebooted(id))],
+            VmToVmm::Rebooted(cause) => vec![Effect::Tell(VmmToParent::Rebooted(id, cause))],
             VmToVmm::Paused => vec![Effect::Tell(VmmToParent::Paused(id))],
             VmToVmm::Unpaused => vec![Effect::Tell(VmmToParent::Unpaused(id))],
             VmToVmm::Exiting(how) => {

@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 
+use proto::ResetCause;
 use virtio::Lifecycle;
 
 use crate::{BusAction, BusDevice};
@@ -130,7 +131,7 @@ impl I8042 {
 
 /// What the lines of the output port do at these levels.
 fn output_lines(levels: u8) -> BusAction {
-    if levels & RESET_LINE == 0 { BusAction::Reset } else { BusAction::None }
+    if levels & RESET_LINE == 0 { BusAction::Reset(ResetCause::KeyboardController) } else { BusAction::None }
 }
 
 impl BusDevice for I8042 {

@@ -1,4 +1,5 @@
 use super::*;
+use proto::ResetCause;
 
 fn read(chip: &mut I8042, offset: u64) -> u8 {
     let mut data = [0xff];
@@ -21,13 +22,13 @@ fn answers(chip: &mut I8042) -> Vec<u8> {
 #[test]
 fn every_way_to_pull_the_reset_line_resets() {
     let chip = &mut I8042::new();
-    assert_eq!(command(chip, 0xfe), BusAction::Reset);
-    assert_eq!(command(chip, 0xf0), BusAction::Reset);
+    assert_eq!(command(chip, 0xfe), BusAction::Reset(ResetCause::KeyboardController));
+    assert_eq!(command(chip, 0xf0), BusAction::Reset(ResetCause::KeyboardController));
     assert_eq!(command(chip, 0xff), BusAction::None);
     assert_eq!(command(chip, 0xd1), BusAction::None);
     assert_eq!(data(chip, 0xdf), BusAction::None);
     let _ = command(chip, 0xd1);
-    assert_eq!(data(chip, 0xfe), BusAction::Reset);
+    assert_eq!(data(chip, 0xfe), BusAction::Reset(ResetCause::KeyboardController));
     assert_eq!(data(chip, 0xfe), BusAction::None, "the command had its data");
 }
 

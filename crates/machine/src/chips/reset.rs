@@ -1,6 +1,7 @@
 //! The reset control register of the PIIX3 (Intel 82371SB data sheet, "RC - Reset Control Register"), port 0xCF9.
 //! The FADT names it as the machine's reset register.
 
+use proto::ResetCause;
 use virtio::Lifecycle;
 
 use crate::{BusAction, BusDevice};
@@ -35,7 +36,7 @@ impl BusDevice for ResetControl {
     fn write(&mut self, _offset: u64, data: &[u8]) -> BusAction {
         let Some(value) = data.first() else { return BusAction::None };
         self.kind = value & SYSTEM_RESET;
-        if value & RESET_CPU != 0 { BusAction::Reset } else { BusAction::None }
+        if value & RESET_CPU != 0 { BusAction::Reset(ResetCause::ResetRegister) } else { BusAction::None }
     }
 }
 
@@ -60,8 +61,8 @@ mod tests {
         let mut data = [0xff];
         reset.read(0, &mut data);
         assert_eq!(data, [SYSTEM_RESET]);
-        assert_eq!(reset.write(0, &[RESET_VALUE]), BusAction::Reset);
-        assert_eq!(reset.write(0, &[RESET_CPU]), BusAction::Reset);
+        assert_eq!(reset.write(0, &[RESET_VALUE]), BusAction::Reset(ResetCause::ResetRegister));
+        assert_eq!(reset.write(0, &[RESET_CPU]), BusAction::Reset(ResetCause::ResetRegister));
         reset.reset();
         reset.read(0, &mut data);
         assert_eq!(data, [0]);

@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use hv::{Bytes, Entry, Exit, Failure, Hardware, Scripted, Space};
+use proto::ResetCause;
 
 use super::*;
 use crate::bus::{Bus, BusAction, BusDevice};
@@ -17,7 +18,7 @@ impl BusDevice for Probe {
 
     fn write(&mut self, _: u64, data: &[u8]) -> BusAction {
         match data.first() {
-            Some(1) => BusAction::Reset,
+            Some(1) => BusAction::Reset(ResetCause::ResetRegister),
             Some(2) => BusAction::PowerOff,
             _ => BusAction::None,
         }
@@ -81,7 +82,7 @@ fn reads_are_answered_by_the_bus_of_their_space() {
 #[test]
 fn a_reset_is_reported_once_the_instruction_is_complete() {
     let (answers, event) = play(vec![write(1), write(0), read(Space::Port, 0x10, 1)]);
-    assert_eq!(event, Some(MachineEvent::Reset));
+    assert_eq!(event, Some(MachineEvent::Reset(ResetCause::ResetRegister)));
     assert_eq!(answers, [Entry::Resume, Entry::Resume], "it is entered once more, only to leave");
 }
 
@@ -92,7 +93,7 @@ fn off_is_off() {
 
 #[test]
 fn a_triple_fault_is_a_reset() {
-    assert_eq!(play(vec![Exit::Shutdown]).1, Some(MachineEvent::Reset));
+    assert_eq!(play(vec![Exit::Shutdown]).1, Some(MachineEvent::Reset(ResetCause::TripleFault)));
 }
 
 #[test]
@@ -188,7 +189,7 @@ fn who_asked_for_a_reset_waits_for_the_next_round() {
     let hook: ThreadHook = Arc::new(|_| {});
     let cpus = Cpus::new(vec![processor], &board, &hook).unwrap();
     cpus.run();
-    until(|| board.events.next() == Some(MachineEvent::Reset));
+    until(|| board.events.next() == Some(MachineEvent::Reset(ResetCause::ResetRegister)));
     until(|| lock(&answers).len() == 2);
     std::thread::sleep(std::time::Duration::from_millis(20));
     assert_eq!(lock(&answers).len(), 2, "it does not go on by itself");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hv::{Bytes, Entry, Exit, Hardware, Processor, Space};
+use proto::ResetCause;
 
 use super::failure::describe;
 use crate::bus::{Bus, BusAction};
@@ -43,7 +44,7 @@ impl Board {
                 Exit::Write { space, address, data } => self.write(space, address, data),
                 Exit::Interrupted if leaving || over() => return,
                 Exit::Interrupted => Next::Run(Entry::Resume),
-                Exit::Shutdown => return self.events.send(MachineEvent::Reset),
+                Exit::Shutdown => return self.events.send(MachineEvent::Reset(ResetCause::TripleFault)),
                 Exit::Failed(failure) => {
                     let why = describe(&failure, self.hardware);
                     return self.events.send(MachineEvent::Failed(why));
@@ -82,7 +83,7 @@ impl Board {
                 self.pci.apply(slot, action);
                 return Next::Run(Entry::Resume);
             }
-            BusAction::Reset => self.events.send(MachineEvent::Reset),
+            BusAction::Reset(cause) => self.events.send(MachineEvent::Reset(cause)),
             BusAction::PowerOff => self.events.send(MachineEvent::PoweredOff),
         }
         Next::Leave

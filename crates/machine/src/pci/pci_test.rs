@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hv::MsiRoute;
+use proto::ResetCause;
 use virtio::Lifecycle;
 use virtio::pci::{Doorbell, MsixVector};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
@@ -349,7 +350,7 @@ fn the_reset_register_lies_among_the_configuration_ports() {
         "byte 1 of an address is none"
     );
     assert_eq!(ports.write(1, &[6, 0]), BusAction::None);
-    assert_eq!(ports.write(1, &[6]), BusAction::Reset);
+    assert_eq!(ports.write(1, &[6]), BusAction::Reset(ResetCause::ResetRegister));
 }
 
 #[test]

@@ -17,6 +17,10 @@ use crate::Lifecycle;
 ///
 /// After [`Lifecycle::reset`] all that a function says has changed: the bus asks for everything again.
 pub trait PciFunction: Lifecycle + Send {
+    /// Connects interrupt pin A, once, before anything else. A function without a pin (register 0x3D is 0) keeps
+    /// nothing of it.
+    fn connect_pin(&mut self, _pin: Arc<dyn Pin>) {}
+
     /// Reads configuration space. `offset` is below 256; `data` has 1, 2 or 4 bytes and does not cross a
     /// 32-bit register.
     fn read_config(&mut self, offset: u8, data: &mut [u8]);
@@ -52,6 +56,17 @@ pub trait PciFunction: Lifecycle + Send {
     /// one raises the interrupt. The function writes an event only while its vector is not masked and
     /// [`PciFunction::msix_routed`] was called since it changed.
     fn msix_events(&self) -> &[Arc<EventFd>];
+}
+
+/// The interrupt pin of a function (PCI 3.0, 2.2.6), as the function drives it: level triggered, and shared with
+/// others by the bus, which takes care of that.
+///
+/// The function calls [`Pin::set`] whenever its output may have changed, under a lock of its own, so that two
+/// changes do not overtake one another; setting a level that the pin already has does nothing. It is low as long
+/// as the function uses MSI-X, and when the command register's bit 10 disables it (6.2.2).
+pub trait Pin: Send + Sync {
+    /// Asserts the pin (`true`) or not.
+    fn set(&self, asserted: bool);
 }
 
 /// What the bus has to do after a write.

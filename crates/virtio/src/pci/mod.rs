@@ -14,7 +14,7 @@ mod interrupt;
 mod msix;
 mod transport;
 
-pub use function::{Action, Bar, BarKind, Doorbell, MsixVector, PciFunction};
+pub use function::{Action, Bar, BarKind, Doorbell, MsixVector, PciFunction, Pin};
 pub use transport::VirtioPci;
 
 /// Copies what a guest reads from `offset` of a run of registers. What lies behind their end reads as zero.
