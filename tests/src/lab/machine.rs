@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::port::Ports;
-use super::qemu::{self, Hardware};
+use super::qemu::{self, Hardware, Logs};
 
 /// How often it is looked whether a machine has ended.
 const LOOK: Duration = Duration::from_millis(50);
@@ -17,6 +17,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Machine {
     qemu: Child,
     ports: Arc<Ports>,
+    logs: Arc<Logs>,
 }
 
 impl Machine {
@@ -26,10 +27,11 @@ impl Machine {
     /// When QEMU cannot be run, and when no agent answers in time: with what the machine wrote to its console.
     pub fn boot(directory: &Path, hardware: &Hardware<'_>, limit: Duration) -> Result<Self> {
         let qemu = qemu::start(directory, hardware)?;
+        let logs = Arc::new(Logs::open(directory).context("cannot open the logs of the lab")?);
         // From here on dropping it ends QEMU.
-        let mut machine = Self { qemu, ports: Arc::new(Ports::default()) };
-        let failed = || format!("the lab did not start\n{}", qemu::report(directory));
-        let ports = Ports::connect(directory, limit).with_context(failed)?;
+        let mut machine = Self { qemu, ports: Arc::new(Ports::new(logs.clone())), logs };
+        let failed = || format!("the lab did not start\n{}", machine.logs);
+        let ports = Ports::connect(directory, machine.logs.clone(), limit).with_context(failed)?;
         machine.ports = Arc::new(ports);
         Ok(machine)
     }
@@ -37,6 +39,11 @@ impl Machine {
     /// The connections to its agent.
     pub fn ports(&self) -> &Arc<Ports> {
         &self.ports
+    }
+
+    /// What it has written so far.
+    pub fn logs(&self) -> &Logs {
+        &self.logs
     }
 
     /// Waits until the machine has switched itself off; `None` if it has not after `limit`.
