@@ -1,8 +1,8 @@
 //! The emulator of a lab host.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
