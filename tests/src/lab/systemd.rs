@@ -72,7 +72,7 @@ impl SystemdHost {
     /// When it still runs after `limit`: with what it wrote to its serial console.
     pub fn power_off(&mut self, limit: Duration) -> Result<()> {
         self.run("systemctl --no-block poweroff")?.success()?;
-        let machine = self.machine.as_mut().context("the host is off")?;
+        let machine = self.machine.as_ref().context("the host is off")?;
         let status = machine.wait(limit)?;
         let late = || format!("the host is not off after {limit:?}\n{}", machine.logs());
         ensure!(status.with_context(late)?.success(), "QEMU failed\n{}", machine.logs());
