@@ -1,5 +1,7 @@
 //! What has to be there before a machine can be booted: packages, kernels, the lab and the Debian guest.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use anyhow::Result;
 use vmd_tests::lab;
 
@@ -33,9 +35,24 @@ pub fn guest() -> Result<()> {
 /// As [`run`].
 pub fn lab() -> Result<()> {
     packages::ensure(&[packages::INITRAMFS, packages::GUEST, packages::LAB])?;
+    self::emulator()?;
     let kernel = step("kernel of the lab", kernels::lab_kernel)?;
     step("initial file system of the lab", || lab::prepare(&kernel))?;
     step("disk of the lab with the guest on it", guest_image::prepare_lab_disk)
+}
+
+/// Prepares the emulator of both kinds of lab, once.
+fn emulator() -> Result<()> {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if DONE.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
+    if !step("emulator of the lab", lab::emulator::prepare)? {
+        println!(
+            "         without the fault that is known of some versions, or in a build that is not known"
+        );
+    }
+    Ok(())
 }
 
 /// Prepares the lab host with systemd. The guest and the lab's kernel must be there.
@@ -44,6 +61,7 @@ pub fn lab() -> Result<()> {
 /// As [`run`].
 pub fn host() -> Result<()> {
     packages::ensure(&[packages::INITRAMFS, packages::GUEST, packages::LAB, packages::TEST])?;
+    self::emulator()?;
     let kernel = step("kernel of the lab", kernels::lab_kernel)?;
     step("lab host with systemd", || host_image::prepare(&kernel))
 }

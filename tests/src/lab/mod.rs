@@ -11,6 +11,7 @@
 //!        /  ──────────── 9p, read-only ───────── bottom of its root file system
 //! ```
 
+pub mod emulator;
 mod machine;
 mod port;
 mod qemu;

@@ -9,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
 
+use super::emulator;
+
 /// The kernel's command line. On a busy machine the kernel finds the timer too slow to be connected, and panics: it does
 /// not look.
 const CMDLINE: &str = "console=ttyS0 quiet panic=-1 no_timer_check";
@@ -65,9 +67,11 @@ pub enum Writes {
 /// Starts QEMU with its sockets and logs in `directory`.
 pub fn start(directory: &Path, hardware: &Hardware<'_>) -> Result<Child> {
     let log = File::create(directory.join(ERROR_LOG)).context("cannot create a log for QEMU")?;
-    Command::new("qemu-system-x86_64")
+    Command::new(emulator::program())
         // The short relative paths of the sockets fit into an address however deep the directory is.
         .current_dir(directory)
+        // A copy elsewhere does not find the firmware by itself.
+        .args(["-L", "/usr/share/qemu", "-L", "/usr/share/seabios"])
         .args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"])
         // Two emulating threads: with one the nested guest starves its host.
         .args(["-accel", "tcg,thread=multi"])
