@@ -28,3 +28,14 @@ void print_number(uint64_t value)
         print_number(value / 10);
     put_char((char)('0' + value % 10));
 }
+
+/* Without a division, which guests of 32 bits have no function for. */
+void print_hex(uint64_t value)
+{
+    int shift = 60;
+    while (shift > 0 && !(value >> shift))
+        shift -= 4;
+    print("0x");
+    for (; shift >= 0; shift -= 4)
+        put_char("0123456789abcdef"[(value >> shift) & 15]);
+}

@@ -24,6 +24,7 @@ struct start_info {
 void put_char(char c);
 void print(const char *text);
 void print_number(uint64_t value);
+void print_hex(uint64_t value);
 
 /* words.c: whether the command line has this word, and what follows it if it ends in '='. */
 const char *find_word(const struct start_info *info, const char *word);
@@ -60,6 +61,9 @@ struct message route_message(void (*handler)(void));
 #define LAPIC_EOI 0xb0
 #define LAPIC_ICR_LOW 0x300
 #define LAPIC_ICR_HIGH 0x310
+
+/* once.c: whether this is the first call since the machine was built, resets not counted. */
+int first_time(void);
 
 /* power.c: registers as the FADT tells them. Each ends the guest or says why not. */
 void power_off(const struct start_info *info);

@@ -17,7 +17,6 @@
 #include "guest.h"
 #include "io.h"
 
-#define CMOS_MARK 0x70
 #define FIFO_SIZE 16
 #define LINE_DATA_READY 0x01
 #define LINE_BREAK 0x10
@@ -49,16 +48,6 @@ static void reset(const struct start_info *info, const char *how)
     else if (equal(how, "triple"))
         reset_by_triple_fault();
     print("still here after reset\n");
-}
-
-/* Whether this is the first time that it is called since the machine was built, resets not counted. */
-static int first_time(void)
-{
-    outb(0x70, CMOS_MARK);
-    int first = inb(0x71) != 1;
-    outb(0x70, CMOS_MARK);
-    outb(0x71, 1);
-    return first;
 }
 
 static void reset_once(const struct start_info *info, const char *how)

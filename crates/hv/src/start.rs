@@ -14,6 +14,20 @@ pub enum StartState {
         /// A register.
         rbx: u32,
     },
+    /// 32-bit protected mode as a PC's boot loader leaves it: flat segments out of a table, code selector 8 and
+    /// data selector 0x10, no paging, and a stack.
+    Loaded {
+        /// The first instruction.
+        rip: u32,
+        /// A register.
+        rax: u32,
+        /// A register.
+        rbx: u32,
+        /// The top of the stack.
+        rsp: u32,
+        /// The descriptor table, in guest memory: an empty entry, 32-bit code, data, 64-bit code.
+        gdt: u32,
+    },
     /// 64-bit mode with these page tables; code selector 0x10, data selector 0x18.
     Long {
         /// The first instruction.
@@ -47,6 +61,11 @@ impl Vcpu {
                 protected_mode(&mut sregs);
                 kvm_regs { rip: rip.into(), rbx: rbx.into(), ..general() }
             }
+            StartState::Loaded { rip, rax, rbx, rsp, gdt } => {
+                loaded_mode(&mut sregs, gdt);
+                let [rip, rax, rbx, rsp] = [rip, rax, rbx, rsp].map(u64::from);
+                kvm_regs { rip, rax, rbx, rsp, ..general() }
+            }
             StartState::Long { rip, rsi, cr3, gdt } => {
                 long_mode(&mut sregs, cr3, gdt);
                 kvm_regs { rip, rsi, ..general() }
@@ -62,23 +81,38 @@ fn general() -> kvm_regs {
 }
 
 fn protected_mode(sregs: &mut kvm_sregs) {
-    set_segments(sregs, kvm_segment { db: 1, ..code_segment() });
+    set_segments(sregs, kvm_segment { db: 1, ..code_segment() }, 0x18);
+    without_paging(sregs);
+}
+
+fn loaded_mode(sregs: &mut kvm_sregs, gdt: u32) {
+    set_segments(sregs, kvm_segment { db: 1, selector: 0x8, ..code_segment() }, 0x10);
+    sregs.gdt = table(gdt.into());
+    without_paging(sregs);
+}
+
+fn without_paging(sregs: &mut kvm_sregs) {
     sregs.cr0 = CR0_PE | CR0_ET;
     sregs.cr4 = 0;
     sregs.efer = 0;
 }
 
 fn long_mode(sregs: &mut kvm_sregs, cr3: u64, gdt: u64) {
-    set_segments(sregs, kvm_segment { l: 1, ..code_segment() });
-    sregs.gdt = kvm_dtable { base: gdt, limit: 31, ..Default::default() };
+    set_segments(sregs, kvm_segment { l: 1, ..code_segment() }, 0x18);
+    sregs.gdt = table(gdt);
     sregs.cr0 = CR0_PE | CR0_ET | CR0_PG;
     sregs.cr3 = cr3;
     sregs.cr4 = CR4_PAE;
     sregs.efer = EFER_LME | EFER_LMA;
 }
 
-fn set_segments(sregs: &mut kvm_sregs, code: kvm_segment) {
-    let data = kvm_segment { selector: 0x18, type_: DATA, db: 1, ..code_segment() };
+/// A descriptor table of four entries.
+fn table(base: u64) -> kvm_dtable {
+    kvm_dtable { base, limit: 31, ..Default::default() }
+}
+
+fn set_segments(sregs: &mut kvm_sregs, code: kvm_segment, data: u16) {
+    let data = kvm_segment { selector: data, type_: DATA, db: 1, ..code_segment() };
     sregs.cs = code;
     [sregs.ds, sregs.es, sregs.fs, sregs.gs, sregs.ss] = [data; 5];
 }

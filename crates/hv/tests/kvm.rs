@@ -92,6 +92,73 @@ fn what_a_port_reads_arrives_in_the_guest() {
 }
 
 #[test]
+fn a_loaded_kernel_finds_its_registers_its_stack_and_its_segments() {
+    // out 0x80, eax; mov eax, ebx; out 0x80, eax; pop eax; out 0x80, eax; mov eax, cs; out 0x80, ax; mov eax, ds;
+    // out 0x80, ax; push 8; push next; retf; next: mov eax, cr0; out 0x80, eax
+    let next = CODE as u8 + 31;
+    let code = [
+        0xE7,
+        0x80,
+        0x89,
+        0xD8,
+        0xE7,
+        0x80,
+        0x58,
+        0xE7,
+        0x80,
+        0x8C,
+        0xC8,
+        0x66,
+        0xE7,
+        0x80,
+        0x8C,
+        0xD8,
+        0x66,
+        0xE7,
+        0x80,
+        0x6A,
+        0x08,
+        0x68,
+        next,
+        (CODE >> 8) as u8,
+        0,
+        0,
+        0xCB,
+        0x90,
+        0x90,
+        0x90,
+        0x90,
+        0x0F,
+        0x20,
+        0xC0,
+        0xE7,
+        0x80,
+    ];
+    let Some(machine) = machine(&code) else { return };
+    machine.memory.write_obj(0x1234_5678u32, GuestAddress(BUFFER)).unwrap();
+    let gdt: [u64; 4] = [0, 0x00CF_9B00_0000_FFFF, 0x00CF_9300_0000_FFFF, 0];
+    machine.memory.write_obj(gdt, GuestAddress(0x500)).unwrap();
+    let mut vcpu = machine.vm.create_vcpu(0, 1).unwrap();
+    let state = StartState::Loaded {
+        rip: CODE as u32,
+        rax: 0xAABB_CCDD,
+        rbx: 0x1122_3344,
+        rsp: BUFFER as u32,
+        gdt: 0x500,
+    };
+    vcpu.set_start_state(state).unwrap();
+    let mut words = (0..6).map(|_| written(vcpu.run(Entry::Resume)).2);
+    let mut next = |len: usize| {
+        let word = words.next().unwrap();
+        assert_eq!(word.len(), len);
+        word.iter().rev().fold(0u32, |all, byte| all << 8 | u32::from(*byte))
+    };
+    assert_eq!([next(4), next(4), next(4)], [0xAABB_CCDD, 0x1122_3344, 0x1234_5678]);
+    assert_eq!([next(2), next(2)], [8, 0x10]);
+    assert_eq!(next(4) & 0x8000_0001, 1, "protected mode, no paging");
+}
+
+#[test]
 fn memory_accesses_have_any_width_and_alignment() {
     let [a, b, c, d] = (DEVICE + 1).to_le_bytes();
     // mov al, [device + 1]; mov [device + 1], ax; mov eax, [device + 1]; mov [device + 1], eax

@@ -3,10 +3,11 @@
 //! The order is the one that KVM is quickest with: memory, controllers, processors. Threads come when all that
 //! they need exists, and the guest's system last.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use hv::{Kvm, Vcpu, Vm};
-use proto::VmSpec;
+use proto::{BootDevice, VmSpec};
 
 use crate::bus::Bus;
 use crate::cpu::{Board, Cpus};
@@ -40,7 +41,9 @@ impl Machine {
         let system = System {
             kernel: resources.kernel,
             initrd: resources.initrd,
+            initrd_name: initrd_name(spec),
             cmdline: spec.cmdline.clone(),
+            boot_mac: boot_mac(spec),
             cpus: spec.cpus,
         };
         let board = Board {
@@ -63,6 +66,18 @@ impl Machine {
         self.pci.place()?;
         Ok(self.cpus.each(|index, vcpu| if index == 0 { vcpu.set_start_state(state) } else { Ok(()) })?)
     }
+}
+
+/// What a module is called: the name of its file, without the path, which is the host's affair.
+fn initrd_name(spec: &VmSpec) -> String {
+    let name = spec.initrd.as_deref().and_then(Path::file_name);
+    name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// The address of the network card that the system is to start from, if it was given one.
+fn boot_mac(spec: &VmSpec) -> Option<[u8; 6]> {
+    let first = spec.nics.first().filter(|_| spec.boot_device == Some(BootDevice::Net));
+    first.and_then(|nic| nic.lladdr).map(|address| address.0)
 }
 
 /// The processors, and what a reset has to know.

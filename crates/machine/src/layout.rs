@@ -29,12 +29,22 @@ use proto::MemorySize;
 
 /// Global descriptor table of the 64-bit Linux entry, 32 bytes.
 pub const GDT: u64 = 0x500;
+/// Boot arguments of an OpenBSD kernel, one page.
+pub const OPENBSD_ARGUMENTS: u64 = 0x2000;
 /// PVH start information: the structure, its memory map and its module list, one page.
 pub const START_INFO: u64 = 0x6000;
+/// Multiboot information, its memory map, modules and strings, one page.
+pub const MULTIBOOT_INFO: u64 = 0x6000;
 /// Linux's `boot_params` ("zero page"), one page.
 pub const BOOT_PARAMS: u64 = 0x7000;
 /// Page tables that map the first 4 GiB one to one, six pages.
 pub const PAGE_TABLES: u64 = 0x9000;
+/// Stack of an OpenBSD kernel, with the arguments of its first function at its top, one page.
+pub const OPENBSD_STACK: u64 = 0xF000;
+/// The end of that stack.
+pub const OPENBSD_STACK_END: u64 = 0x1_0000;
+/// Global descriptor table of OpenBSD and Multiboot kernels, 32 bytes.
+pub const LOADED_GDT: u64 = 0x1_0000;
 /// The kernel's command line with its NUL.
 pub const CMDLINE: u64 = 0x2_0000;
 /// The end of the room for the command line.

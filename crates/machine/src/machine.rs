@@ -76,7 +76,9 @@ pub(crate) struct PowerOn {
 pub(crate) struct System {
     pub kernel: File,
     pub initrd: Option<File>,
+    pub initrd_name: String,
     pub cmdline: String,
+    pub boot_mac: Option<[u8; 6]>,
     pub cpus: CpuCount,
 }
 
@@ -85,8 +87,18 @@ impl System {
     pub fn load(&self, memory: &Memory) -> Result<hv::StartState, LoadError> {
         let ram = memory.ram();
         let rsdp = acpi::write(ram, self.cpus)?;
-        let entry = boot::load(ram, &self.kernel, self.initrd.as_ref(), &self.cmdline, rsdp)?;
+        let entry = boot::load(ram, self.source(), rsdp)?;
         Ok(start::prepare(ram, entry)?)
+    }
+
+    fn source(&self) -> boot::Source<'_> {
+        boot::Source {
+            kernel: &self.kernel,
+            initrd: self.initrd.as_ref(),
+            initrd_name: &self.initrd_name,
+            cmdline: &self.cmdline,
+            boot_mac: self.boot_mac,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use virtio::GuestRam;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryError};
 
 use crate::boot::{BootEntry, Protocol};
-use crate::layout::{GDT, PAGE_TABLES};
+use crate::layout::{GDT, LOADED_GDT, PAGE_TABLES};
 
 const PAGE: u64 = 4096;
 const PRESENT: u64 = 1;
@@ -21,19 +21,35 @@ const ENTRIES: u64 = 512;
 /// 0x10 and 0x18).
 const DESCRIPTORS: [u64; 4] = [0, 0, 0x00AF_9B00_0000_FFFF, 0x00CF_9300_0000_FFFF];
 
+/// An empty descriptor, flat 32-bit code, flat data, flat 64-bit code: what OpenBSD's boot loader has, selectors 8
+/// and 0x10.
+const LOADED_DESCRIPTORS: [u64; 4] = [0, 0x00CF_9B00_0000_FFFF, 0x00CF_9300_0000_FFFF, 0x00AF_9B00_0000_FFFF];
+
+/// What a Multiboot kernel has in EAX (Multiboot Specification, 3.2).
+const MULTIBOOT_MAGIC: u32 = 0x2BAD_B002;
+
 /// Writes what the protocol needs besides the kernel, and says how the first processor starts.
 ///
 /// # Errors
 /// The machine has too little memory for it.
 pub(crate) fn prepare(ram: &GuestRam, entry: BootEntry) -> Result<StartState, GuestMemoryError> {
+    let [rip, params] = [entry.address, entry.params].map(|address| address.0 as u32);
     Ok(match entry.protocol {
-        Protocol::Pvh => StartState::Protected { rip: entry.address.0 as u32, rbx: entry.params.0 as u32 },
+        Protocol::Pvh => StartState::Protected { rip, rbx: params },
+        Protocol::OpenBsd => loaded(ram, rip, [0, 0, params])?,
+        Protocol::Multiboot => loaded(ram, rip, [MULTIBOOT_MAGIC, params, 0])?,
         Protocol::Linux64 => {
             write_words(ram, GDT, DESCRIPTORS)?;
             write_page_tables(ram)?;
             StartState::Long { rip: entry.address.0, rsi: entry.params.0, cr3: PAGE_TABLES, gdt: GDT }
         }
     })
+}
+
+/// The state that a boot loader leaves, with EAX, EBX and ESP.
+fn loaded(ram: &GuestRam, rip: u32, [rax, rbx, rsp]: [u32; 3]) -> Result<StartState, GuestMemoryError> {
+    write_words(ram, LOADED_GDT, LOADED_DESCRIPTORS)?;
+    Ok(StartState::Loaded { rip, rax, rbx, rsp, gdt: LOADED_GDT as u32 })
 }
 
 /// Maps the first 4 GiB one to one: the root, one table of directories, the directories.
@@ -96,6 +112,19 @@ mod tests {
         }
         assert_eq!(word(&ram, PAGE_TABLES + 8), 0, "and nothing else");
         assert_eq!(word(&ram, GDT + 0x10), DESCRIPTORS[2]);
+    }
+
+    #[test]
+    fn kernels_of_boot_loaders_find_their_table_and_registers() {
+        let ram = ram();
+        let (address, params) = (GuestAddress(0x20_0000), GuestAddress(0x6000));
+        let prepare = |protocol| prepare(&ram, BootEntry { protocol, address, params }).unwrap();
+        let (rip, gdt) = (0x20_0000, 0x1_0000);
+        let stack = StartState::Loaded { rip, rax: 0, rbx: 0, rsp: 0x6000, gdt };
+        assert_eq!(prepare(Protocol::OpenBsd), stack);
+        let registers = StartState::Loaded { rip, rax: 0x2BAD_B002, rbx: 0x6000, rsp: 0, gdt };
+        assert_eq!(prepare(Protocol::Multiboot), registers);
+        assert_eq!(word(&ram, 0x1_0008), LOADED_DESCRIPTORS[1]);
     }
 
     #[test]

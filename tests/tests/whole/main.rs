@@ -11,6 +11,8 @@ mod faults;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
+mod loaders;
+#[cfg(test)]
 mod log;
 #[cfg(test)]
 mod manage;

@@ -14,9 +14,10 @@ pub enum BootError {
         #[source]
         source: io::Error,
     },
-    /// The file is neither of the two kinds of kernel.
+    /// The file is no kind of kernel.
     #[error(
-        "not a kernel: it starts with {0}; vmd boots Linux bzImage files and 64-bit ELF files with a PVH note"
+        "not a kernel: it starts with {0}; vmd boots Linux bzImage files, ELF files with a PVH note, OpenBSD's \
+         kernels and Multiboot kernels"
     )]
     NotAKernel(String),
     /// The file is shorter than its headers say.
@@ -33,8 +34,32 @@ pub enum BootError {
     #[error("this Linux kernel {0}; vmd needs a 64-bit bzImage with boot protocol 2.12 or newer (Linux 3.8)")]
     OldLinux(String),
     /// An ELF file that is not such a kernel.
-    #[error("this ELF file {0}; vmd needs a 64-bit x86 kernel with a PVH note (Linux: CONFIG_PVH)")]
+    #[error(
+        "this ELF file {0}; vmd needs an x86 kernel with a PVH note (Linux: CONFIG_PVH) or a Multiboot header, or one \
+         of OpenBSD's"
+    )]
     BadElf(String),
+    /// An OpenBSD kernel that can not be started, or not so.
+    #[error("this OpenBSD kernel {0}")]
+    BadOpenBsd(String),
+    /// A Multiboot kernel that can not be started.
+    #[error("this Multiboot kernel {0}")]
+    BadMultiboot(String),
+    /// A packed file is damaged.
+    #[error("cannot unpack the kernel, a gzip file; copy it again")]
+    Unpack(#[source] io::Error),
+    /// A packed file has more in it than could be loaded.
+    #[error(
+        "the kernel is a gzip file, and what is packed in it has more than the {limit} bytes that the guest has \
+         below 4 GiB or that any kernel has; give the machine more memory if the file is right"
+    )]
+    UnpackedTooLarge {
+        /// The most bytes that are unpacked.
+        limit: u64,
+    },
+    /// There are no random bytes for the kernel.
+    #[error("the host gives no random bytes for the kernel")]
+    Random(#[source] io::Error),
     /// A header asks for memory that is not there, or that the loader itself uses.
     #[error(
         "the {name} wants memory from {start:#x} to {end:#x}, and the guest has from {ram_start:#x} to \
@@ -91,7 +116,6 @@ impl BootError {
         let hex: Vec<_> = beginning.iter().map(|byte| format!("{byte:02x}")).collect();
         let text = match beginning {
             [] => "nothing, it is empty".to_owned(),
-            [0x1f, 0x8b, ..] => format!("{} (gzip)", hex.join(" ")),
             [b'Q', b'F', b'I', 0xfb, ..] => format!("{} (a qcow2 disk image)", hex.join(" ")),
             _ => hex.join(" "),
         };

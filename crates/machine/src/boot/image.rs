@@ -1,7 +1,7 @@
 //! A file that is loaded into the guest: reads that can not leave the file.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 
 use virtio::GuestRam;
@@ -15,14 +15,26 @@ const CHUNK: usize = 1 << 30;
 /// A file, its length when it was opened, and what to call it in errors.
 pub(super) struct Image<'a> {
     name: &'static str,
-    file: &'a File,
+    content: Content<'a>,
     len: u64,
+}
+
+/// Where the bytes are.
+enum Content<'a> {
+    File(&'a File),
+    /// What was in a packed file.
+    Bytes(Vec<u8>),
 }
 
 impl<'a> Image<'a> {
     pub(super) fn new(name: &'static str, file: &'a File) -> Result<Self, BootError> {
         let metadata = file.metadata().map_err(|source| BootError::Read { name, source })?;
-        Ok(Self { name, file, len: metadata.len() })
+        Ok(Self { name, content: Content::File(file), len: metadata.len() })
+    }
+
+    /// What is in memory already.
+    pub(super) fn of_bytes(name: &'static str, bytes: Vec<u8>) -> Self {
+        Self { name, len: bytes.len() as u64, content: Content::Bytes(bytes) }
     }
 
     /// The length in bytes.
@@ -32,14 +44,23 @@ impl<'a> Image<'a> {
 
     /// Up to eight bytes from the start.
     pub(super) fn beginning(&self) -> Result<Vec<u8>, BootError> {
-        let mut bytes = vec![0; usize::try_from(self.len).unwrap_or(usize::MAX).min(8)];
+        self.first(8)
+    }
+
+    /// Up to `limit` bytes from the start.
+    pub(super) fn first(&self, limit: usize) -> Result<Vec<u8>, BootError> {
+        let mut bytes = vec![0; usize::try_from(self.len).unwrap_or(usize::MAX).min(limit)];
         self.read(0, &mut bytes)?;
         Ok(bytes)
     }
 
     /// Whether these bytes are at `offset`. A file that is too short has others.
-    pub(super) fn starts_with(&self, offset: u64, bytes: &[u8; 4]) -> Result<bool, BootError> {
-        let mut found = [0; 4];
+    pub(super) fn starts_with<const N: usize>(
+        &self,
+        offset: u64,
+        bytes: &[u8; N],
+    ) -> Result<bool, BootError> {
+        let mut found = [0; N];
         match self.read(offset, &mut found) {
             Err(BootError::Truncated { .. }) => Ok(false),
             result => result.map(|()| found == *bytes),
@@ -49,7 +70,14 @@ impl<'a> Image<'a> {
     /// Fills `bytes` from `offset`.
     pub(super) fn read(&self, offset: u64, bytes: &mut [u8]) -> Result<(), BootError> {
         self.check(offset, bytes.len() as u64)?;
-        self.file.read_exact_at(bytes, offset).map_err(|source| self.error(source))
+        match &self.content {
+            Content::File(file) => file.read_exact_at(bytes, offset).map_err(|source| self.error(source)),
+            Content::Bytes(all) => {
+                let from = all.get(usize::try_from(offset).unwrap_or(usize::MAX)..).unwrap_or_default();
+                bytes.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+                Ok(())
+            }
+        }
     }
 
     /// Fails unless the file has `len` bytes at `offset`.
@@ -61,7 +89,19 @@ impl<'a> Image<'a> {
         Ok(())
     }
 
-    /// Reads `len` bytes at `offset` into guest memory at `address`, without a copy between.
+    /// All of it from the start, piece by piece.
+    pub(super) fn stream(&self) -> Result<Box<dyn Read + '_>, BootError> {
+        match &self.content {
+            Content::File(file) => {
+                let mut file: &File = file;
+                file.seek(SeekFrom::Start(0)).map_err(|source| self.error(source))?;
+                Ok(Box::new(file))
+            }
+            Content::Bytes(bytes) => Ok(Box::new(bytes.as_slice())),
+        }
+    }
+
+    /// Puts `len` bytes from `offset` into guest memory at `address`; those of a file without a copy between.
     pub(super) fn copy_to(
         &self,
         memory: &GuestRam,
@@ -70,7 +110,25 @@ impl<'a> Image<'a> {
         address: GuestAddress,
     ) -> Result<(), BootError> {
         self.check(offset, len)?;
-        let mut file = self.file;
+        match &self.content {
+            Content::File(file) => self.read_to(file, memory, offset, len, address),
+            Content::Bytes(all) => {
+                let start = usize::try_from(offset).unwrap_or(usize::MAX);
+                let end = start.saturating_add(usize::try_from(len).unwrap_or(usize::MAX));
+                let bytes = all.get(start..end).unwrap_or_default();
+                memory.write_slice(bytes, address).map_err(BootError::Memory)
+            }
+        }
+    }
+
+    fn read_to(
+        &self,
+        mut file: &File,
+        memory: &GuestRam,
+        offset: u64,
+        len: u64,
+        address: GuestAddress,
+    ) -> Result<(), BootError> {
         file.seek(SeekFrom::Start(offset)).map_err(|source| self.error(source))?;
         let mut done = 0;
         while done < len {
