@@ -1,4 +1,4 @@
-//! What the project does with itself: `cargo xtask demo`, `test`, `bench`.
+//! What the project does with itself: `cargo xtask demo`, `test`, `bench`, `fuzz`.
 
 mod apt;
 mod bench;
@@ -7,6 +7,7 @@ mod checks;
 mod contents;
 mod debian;
 mod demo;
+mod fuzz;
 mod guest_image;
 mod host_image;
 mod install;
@@ -42,6 +43,8 @@ enum Task {
     /// Measure, side by side with a peer or a floor
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Feed hostile input to the parsers for a while; needs a nightly compiler
+    Fuzz(fuzz::Options),
     /// Install the programs, their manual pages and the files for the service manager
     Install(install::Options),
     /// Make a Debian package
@@ -62,6 +65,7 @@ fn run(task: &Task) -> Result<ExitCode> {
         Task::Demo(options) => demo::run(options)?,
         Task::Test(options) => return test::run(options),
         Task::Bench(bench) => bench::run(bench)?,
+        Task::Fuzz(options) => fuzz::run(options)?,
         Task::Install(options) => install::run(options)?,
         Task::Package(options) => package::run(options)?,
         Task::Prepare => prepare::run()?,

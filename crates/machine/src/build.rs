@@ -40,8 +40,9 @@ impl Machine {
         let (vcpus, power_on) = processors(&vm, spec)?;
         let system = System {
             kernel: resources.kernel,
+            kernel_name: file_name(spec.boot.as_deref()),
             initrd: resources.initrd,
-            initrd_name: initrd_name(spec),
+            initrd_name: file_name(spec.initrd.as_deref()),
             cmdline: spec.cmdline.clone(),
             boot_mac: boot_mac(spec),
             cpus: spec.cpus,
@@ -68,9 +69,9 @@ impl Machine {
     }
 }
 
-/// What a module is called: the name of its file, without the path, which is the host's affair.
-fn initrd_name(spec: &VmSpec) -> String {
-    let name = spec.initrd.as_deref().and_then(Path::file_name);
+/// What a guest is told about a file: its name without the path, which is the host's affair.
+fn file_name(path: Option<&Path>) -> String {
+    let name = path.and_then(Path::file_name);
     name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 

@@ -75,6 +75,7 @@ pub(crate) struct PowerOn {
 /// The guest's system: files that are kept so that it can be loaded again.
 pub(crate) struct System {
     pub kernel: File,
+    pub kernel_name: String,
     pub initrd: Option<File>,
     pub initrd_name: String,
     pub cmdline: String,
@@ -94,6 +95,7 @@ impl System {
     fn source(&self) -> boot::Source<'_> {
         boot::Source {
             kernel: &self.kernel,
+            kernel_name: &self.kernel_name,
             initrd: self.initrd.as_ref(),
             initrd_name: &self.initrd_name,
             cmdline: &self.cmdline,

@@ -71,7 +71,7 @@ fn multiboot_kernels_with_and_without_elf_headers_find_all_that_they_are_told() 
     let conf = machine("elf", "multiboot", "a  b", "") + &booting("flat", &flat, &more);
     let vmd = Vmd::start_in(dir, &conf);
     let mut console = vmd.boot("elf");
-    let told = ["modules 0x0\r\n", "loader [vmd]", "command line [a  b]", "all is well", "done"];
+    let told = ["modules 0x0\r\n", "loader [vmd]", "command line [multiboot a  b]", "all is well", "done"];
     expect(&mut console, &[MEMORY]);
     expect(&mut console, &told);
     vmd.vmctl_ok("stop -fw elf");
@@ -80,7 +80,7 @@ fn multiboot_kernels_with_and_without_elf_headers_find_all_that_they_are_told() 
     for last in ["reset\r\n", "done"] {
         let module = ["modules 0x1\r\n", "module [ramdisk.fs]", "size 0x1f40, begins contents\r\n"];
         expect(&mut console, &module);
-        expect(&mut console, &["command line [console=com1 reset]", "all is well", last]);
+        expect(&mut console, &["command line [multiboot-flat.gz console=com1 reset]", "all is well", last]);
     }
     vmd.vmctl_ok("stop -fw flat");
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use linux_loader::loader::bootparam::{boot_params, setup_header};
 use linux_loader::loader::elf::start_info::{hvm_memmap_table_entry, hvm_modlist_entry, hvm_start_info};
 use proptest::prelude::*;
-use vm_memory::{ByteValued, GuestMemoryBackend};
+use vm_memory::ByteValued;
 
 use super::*;
 use crate::layout::{BOOT_PARAMS, START_INFO};
@@ -34,7 +34,11 @@ fn load(
     cmdline: &str,
     rsdp: GuestAddress,
 ) -> Result<BootEntry, BootError> {
-    super::load(memory, Source { kernel, initrd, initrd_name: "disk.img", cmdline, boot_mac: None }, rsdp)
+    super::load(
+        memory,
+        Source { kernel, kernel_name: "kernel", initrd, initrd_name: "disk.img", cmdline, boot_mac: None },
+        rsdp,
+    )
 }
 
 fn load_kernel(memory: &GuestRam, kernel: &[u8]) -> Result<BootEntry, BootError> {
@@ -137,6 +141,16 @@ fn linux_is_loaded_where_it_prefers_and_told_everything() {
     let map: Vec<_> =
         table[..usize::from(params.e820_entries)].iter().map(|e| (e.addr, e.size, e.r#type)).collect();
     assert_eq!(map, [(0, 0xa_0000, 1), (0xa_0000, 0x6_0000, 2), (MIB, 63 * MIB, 1)]);
+}
+
+#[test]
+fn a_linux_kernel_may_end_within_its_last_16_bytes() {
+    // As memtest86+ does, which counts up.
+    let memory = ram(64);
+    let image = linux_image(linux_header());
+    load_kernel(&memory, &image[..image.len() - 15]).unwrap();
+    assert_eq!(bytes(&memory, LINUX_AT, CODE.len()), [&CODE[..CODE.len() - 15], &[0; 15]].concat());
+    assert!(load_kernel(&memory, &image[..image.len() - 16]).is_err());
 }
 
 #[test]

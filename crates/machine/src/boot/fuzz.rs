@@ -88,6 +88,7 @@ fn check(memory: &GuestRam, kernel: Image<'_>, initrd: bool, cmdline: bool) {
         memory,
         ram,
         kernel,
+        kernel_name: "kernel",
         initrd: initrd.then(|| Image::of_bytes("initial RAM disk", vec![1; 5000])),
         initrd_name: "disk",
         cmdline: if cmdline { "-s" } else { "" },

@@ -16,6 +16,8 @@ pub(super) const MAGIC_AT: u64 = 0x202;
 /// Where the setup header begins in the file.
 const HEADER_AT: u64 = 0x1f1;
 const SECTOR: u64 = 512;
+/// What `syssize` counts in.
+const PARAGRAPH: u64 = 16;
 /// What `setup_sects` means when it is zero.
 const DEFAULT_SETUP_SECTORS: u64 = 4;
 /// The offset of the 64-bit entry from the start of the loaded kernel.
@@ -76,8 +78,10 @@ fn load_kernel(loader: &Loader<'_>, header: &setup_header) -> Result<Kernel, Boo
     };
     // The boot sector comes before the setup sectors.
     let offset = setup_sectors.saturating_add(1).saturating_mul(SECTOR);
-    // The header counts in 16 bytes. A signature may follow, which is not loaded.
-    let size = u64::from(header.syssize).saturating_mul(16);
+    // The header counts in 16 bytes, the last of which may not all be there. A signature may follow, which is not loaded.
+    let size = u64::from(header.syssize).saturating_mul(PARAGRAPH);
+    let in_file = loader.kernel.len().saturating_sub(offset);
+    let size = if size.saturating_sub(in_file) < PARAGRAPH { size.min(in_file) } else { size };
     if size <= ENTRY64 {
         return Err(BootError::OldLinux(format!("says that it has {size} bytes")));
     }

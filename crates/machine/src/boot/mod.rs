@@ -64,6 +64,8 @@ pub enum Protocol {
 pub struct Source<'a> {
     /// The kernel.
     pub kernel: &'a File,
+    /// The name of its file, which a Multiboot kernel is told.
+    pub kernel_name: &'a str,
     /// Its initial RAM disk. A Multiboot kernel has it as its only module.
     pub initrd: Option<&'a File>,
     /// The name of the initial RAM disk, which a Multiboot kernel is told.
@@ -98,9 +100,9 @@ pub fn load(memory: &GuestRam, source: Source<'_>, rsdp: GuestAddress) -> Result
     let kernel = Image::new("kernel", source.kernel)?;
     let initrd = source.initrd.map(|file| Image::new("initial RAM disk", file)).transpose()?;
     let ram = LowRam::of(memory)?;
-    let Source { initrd_name, cmdline, boot_mac, .. } = source;
-    Loader { memory, ram, kernel: gzip::unpacked(kernel, ram)?, initrd, initrd_name, cmdline, boot_mac, rsdp }
-        .load()
+    let Source { kernel_name, initrd_name, cmdline, boot_mac, .. } = source;
+    let kernel = gzip::unpacked(kernel, ram)?;
+    Loader { memory, ram, kernel, kernel_name, initrd, initrd_name, cmdline, boot_mac, rsdp }.load()
 }
 
 /// All that a load needs to know.
@@ -108,6 +110,7 @@ struct Loader<'a> {
     memory: &'a GuestRam,
     ram: LowRam,
     kernel: Image<'a>,
+    kernel_name: &'a str,
     initrd: Option<Image<'a>>,
     initrd_name: &'a str,
     cmdline: &'a str,
@@ -144,13 +147,18 @@ impl Loader<'_> {
 
     /// Writes the command line with its NUL, if the kernel takes that many bytes.
     fn write_cmdline(&self, limit: usize) -> Result<(), BootError> {
+        self.write_cmdline_behind("", limit)
+    }
+
+    /// The same with something in front that does not count.
+    fn write_cmdline_behind(&self, front: &str, limit: usize) -> Result<(), BootError> {
         if self.cmdline.len() > limit {
             return Err(BootError::CmdlineTooLong { len: self.cmdline.len(), limit });
         }
         if self.cmdline.contains('\0') {
             return Err(BootError::CmdlineNul);
         }
-        let mut text = self.cmdline.as_bytes().to_vec();
+        let mut text = [front, self.cmdline].concat().into_bytes();
         text.push(0);
         self.memory.write_slice(&text, GuestAddress(CMDLINE)).map_err(BootError::Memory)
     }

@@ -21,8 +21,8 @@ const MODULES: u32 = MULTIBOOT_INFO as u32 + 0x100;
 const LOADER_NAME: u32 = MULTIBOOT_INFO as u32 + 0x140;
 const MODULE_NAME: u32 = MULTIBOOT_INFO as u32 + 0x200;
 const MAP: u32 = MULTIBOOT_INFO as u32 + 0x400;
-/// The room for the name of a module with its NUL, which is more than a file system allows.
-const MODULE_NAME_LEN: usize = 0x200;
+/// The longest name in bytes; file systems allow 255.
+const MAX_NAME: usize = 0x1ff;
 /// What the loader calls itself.
 const NAME: &[u8] = b"vmd\0";
 
@@ -102,7 +102,14 @@ fn write_all(loader: &Loader<'_>, module: Option<Placed>) -> Result<(), GuestMem
 
 /// The name of a module with its NUL.
 fn name(name: &str) -> Vec<u8> {
-    name.bytes().filter(|byte| *byte != 0).take(MODULE_NAME_LEN.saturating_sub(1)).chain([0]).collect()
+    name.bytes().filter(|byte| *byte != 0).take(MAX_NAME).chain([0]).collect()
+}
+
+/// The name of the kernel as one word, with the space behind it.
+pub(super) fn first_word(name: &str) -> String {
+    let visible = name.chars().filter(|c| !c.is_whitespace() && !c.is_control());
+    // A character has at most 4 bytes.
+    visible.take(MAX_NAME / 4).chain([' ']).collect()
 }
 
 fn entry(range: &Range) -> MapEntry {

@@ -1,8 +1,8 @@
 //! Multiboot kernels (Multiboot Specification 0.6.96), as ELF files of 32 or 64 bits or in any other form if their
 //! header has addresses.
 //!
-//! Whatever follows the path of the first module elsewhere, its string, is the name of its file here; the command
-//! line is passed as it is, without a name of the kernel in front, as GRUB 2 does.
+//! The string of the one module is the name of its file. The command line has the name of the kernel's file in front,
+//! as with most loaders: Xen, NetBSD and others skip its first word.
 
 mod header;
 mod info;
@@ -26,7 +26,7 @@ pub(super) fn load(loader: &Loader<'_>, header: &Header, elf: Option<&Elf>) -> R
         (None, None) => return bad("is no ELF file, and its header does not say where it is to be loaded"),
     };
     let module = initrd::load_behind(loader, kernel.end)?;
-    loader.write_cmdline(VmSpec::MAX_CMDLINE)?;
+    loader.write_cmdline_behind(&info::first_word(loader.kernel_name), VmSpec::MAX_CMDLINE)?;
     let info = info::write(loader, module)?;
     Ok(BootEntry { protocol: Protocol::Multiboot, address: GuestAddress(kernel.entry), params: info })
 }

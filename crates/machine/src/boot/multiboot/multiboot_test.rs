@@ -47,6 +47,7 @@ fn load_with(memory: &GuestRam, kernel: Vec<u8>, initrd: Option<Vec<u8>>) -> Res
         memory,
         ram: LowRam::of(memory).unwrap(),
         kernel: Image::of_bytes("kernel", kernel),
+        kernel_name: "my unix",
         initrd: initrd.map(|bytes| Image::of_bytes("initial RAM disk", bytes)),
         initrd_name: "ramdisk.fs",
         cmdline: "console=com1",
@@ -124,7 +125,7 @@ fn a_kernel_is_told_everything() {
     let field = |offset: u32| word(&memory, info + offset);
     assert_eq!(field(0), 0b10_0100_1101, "memory, command line, modules, memory map, name of the loader");
     assert_eq!((field(4), field(8)), (640, 31 * 1024));
-    assert_eq!(text(&memory, field(16)), "console=com1");
+    assert_eq!(text(&memory, field(16)), "myunix console=com1");
     assert_eq!(text(&memory, field(64)), "vmd");
     let (count, module) = (field(20), field(24));
     let (start, end) = (word(&memory, module), word(&memory, module + 4));

@@ -64,6 +64,7 @@ fn load_with(
         memory,
         ram: LowRam::of(memory).unwrap(),
         kernel: Image::of_bytes("kernel", kernel),
+        kernel_name: "bsd",
         initrd: None,
         initrd_name: "",
         cmdline: "",
@@ -285,8 +286,14 @@ fn a_packed_kernel_is_the_same_kernel() {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&packer.finish().unwrap()).unwrap();
     let memory = ram();
-    let source =
-        crate::boot::Source { kernel: &file, initrd: None, initrd_name: "", cmdline: "", boot_mac: None };
+    let source = crate::boot::Source {
+        kernel: &file,
+        kernel_name: "",
+        initrd: None,
+        initrd_name: "",
+        cmdline: "",
+        boot_mac: None,
+    };
     for _ in 0..2 {
         let entry = crate::boot::load(&memory, source, GuestAddress(0xe_0000)).unwrap();
         assert_eq!((entry.protocol, entry.address.0), (Protocol::OpenBsd, TEXT_AT + 0x10));
