@@ -32,6 +32,9 @@ struct range {
 
 static volatile uint32_t zeroes[2048];
 
+/* A word of the BIOS data area. The compiler takes a constant this low for a mistake. */
+static volatile uintptr_t base_memory = 0x413;
+
 static void say(const char *what, const char *text)
 {
     print(what);
@@ -71,6 +74,7 @@ static void check_memory(const struct info *info)
     }
     check(at == end, "size of the memory map");
     check(info->lower == 640, "base memory");
+    check(*(const uint16_t *)base_memory == 640, "base memory in the BIOS data area");
     check((uint64_t)info->upper * 1024 + 0x100000 == upper_end, "extended memory");
     print("memory ");
     print_hex(total);

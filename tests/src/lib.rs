@@ -10,6 +10,7 @@ pub mod console;
 pub mod cpio;
 pub mod daemon;
 pub mod direct;
+pub mod foreign;
 pub mod guest;
 pub mod host;
 pub mod initramfs;

@@ -27,6 +27,8 @@
 
 use proto::MemorySize;
 
+/// Kilobytes of base memory in the BIOS data area, a word, where Multiboot kernels look for room below 1 MiB.
+pub const BIOS_BASE_MEMORY: u64 = 0x413;
 /// Global descriptor table of the 64-bit Linux entry, 32 bytes.
 pub const GDT: u64 = 0x500;
 /// Boot arguments of an OpenBSD kernel, one page.

@@ -1,5 +1,6 @@
 //! What a Multiboot kernel is told (Multiboot Specification, 3.3): one page with the information, the memory map, the
-//! list of modules and the strings.
+//! list of modules and the strings. One word of what firmware leaves is there besides: the size of base memory, without
+//! which Xen finds no room for the code with which it starts processors.
 
 use vm_memory::{Bytes, GuestAddress, GuestMemoryError};
 use zerocopy::{Immutable, IntoBytes};
@@ -7,7 +8,7 @@ use zerocopy::{Immutable, IntoBytes};
 use crate::boot::initrd::Placed;
 use crate::boot::memory_map::{Range, memory_map};
 use crate::boot::{BootError, Loader};
-use crate::layout::{BASE_RAM_END, CMDLINE, MULTIBOOT_INFO};
+use crate::layout::{BASE_RAM_END, BIOS_BASE_MEMORY, CMDLINE, MULTIBOOT_INFO};
 
 /// Which of the fields are there: sizes of memory, command line, modules, memory map, name of the loader.
 const HAS_MEMORY: u32 = 1 << 0;
@@ -97,6 +98,7 @@ fn write_all(loader: &Loader<'_>, module: Option<Placed>) -> Result<(), GuestMem
         loader_name: LOADER_NAME,
         ..Info::default()
     };
+    loader.memory.write_obj((BASE_RAM_END / 1024) as u16, GuestAddress(BIOS_BASE_MEMORY))?;
     write(info.as_bytes(), low(MULTIBOOT_INFO))
 }
 

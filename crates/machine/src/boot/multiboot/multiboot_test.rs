@@ -125,6 +125,7 @@ fn a_kernel_is_told_everything() {
     let field = |offset: u32| word(&memory, info + offset);
     assert_eq!(field(0), 0b10_0100_1101, "memory, command line, modules, memory map, name of the loader");
     assert_eq!((field(4), field(8)), (640, 31 * 1024));
+    assert_eq!(memory.read_obj::<u16>(GuestAddress(0x413)).unwrap(), 640, "as firmware leaves it");
     assert_eq!(text(&memory, field(16)), "myunix console=com1");
     assert_eq!(text(&memory, field(64)), "vmd");
     let (count, module) = (field(20), field(24));
