@@ -37,6 +37,7 @@ pub fn lab() -> Result<()> {
     packages::ensure(&[packages::INITRAMFS, packages::GUEST, packages::LAB])?;
     self::emulator()?;
     let kernel = step("kernel of the lab", kernels::lab_kernel)?;
+    step("kernels of others", kernels::foreign)?;
     step("initial file system of the lab", || lab::prepare(&kernel))?;
     step("disk of the lab with the guest on it", guest_image::prepare_lab_disk)
 }

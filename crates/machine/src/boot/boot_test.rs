@@ -403,7 +403,8 @@ proptest! {
 #[test]
 fn what_fuzzing_has_kept_is_refused_or_harmless() {
     let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
-    let targets: [(&str, fn(&[u8])); 5] = [
+    type Target = fn(&[u8]);
+    let targets: [(&str, Target); 5] = [
         ("bzimage", fuzz::bzimage),
         ("elf", fuzz::elf),
         ("openbsd", fuzz::openbsd),

@@ -74,7 +74,7 @@ fn load(kernel: Vec<u8>) {
         for canary in CANARIES {
             let _ = memory.write_obj(CANARY, GuestAddress(canary));
         }
-        check(memory, Image::of_bytes("kernel", kernel), len % 2 == 0, len % 3 == 0);
+        check(memory, Image::of_bytes("kernel", kernel), len.is_multiple_of(2), len.is_multiple_of(3));
         for canary in CANARIES {
             assert_eq!(memory.read_obj::<u64>(GuestAddress(canary)).ok(), Some(CANARY), "at {canary:#x}");
         }
