@@ -3,6 +3,8 @@
  * Words of the command line:
  *
  *   poll     no interrupts
+ *   pin      interrupts by the pins of the functions instead of messages, over the I/O APIC
+ *   8259     the same over the 8259s
  *   verify   only reads the disks, and expects what an earlier run has written
  *   enospc   expects that writing fails, and that the disk can still be read
  *   stay     sleeps at the end
@@ -162,18 +164,52 @@ static void test_disk(const struct start_info *info, unsigned number, struct dev
         test_writing(number, disk);
 }
 
+/* The device that is being tested. */
+static struct device *current;
+static unsigned pin_interrupts;
+
+/* Reading the reason lowers the pin; one that stays high comes again and again. */
+static void on_pin(void)
+{
+    (void)MMIO8(current->isr);
+    pin_interrupts++;
+}
+
+#define PCI_INTERRUPT 0x3c
+#define PCI_INTERRUPT_STATUS 0x80000u
+#define PCI_COMMAND 0x04
+#define LEVEL_TRIGGERED 0x4d1 /* a bit for each input of the second 8259 */
+
+/* Where the pin arrives is noted by the firmware, to be level triggered, and it is quiet when all is done. */
+static void test_pin(const char *device, unsigned number, unsigned slot)
+{
+    uint32_t note = pci_read(slot, PCI_INTERRUPT);
+    unsigned line = note & 0xff;
+    int noted = (note >> 8 & 0xff) == 1 && (line == 10 || line == 11) && (inb(LEVEL_TRIGGERED) & 1 << (line - 8));
+    int quiet = 0;
+    enable_interrupts();
+    for (unsigned tries = 0; !quiet && tries < 100; tries++)
+        quiet = !(pci_read(slot, PCI_COMMAND) & PCI_INTERRUPT_STATUS);
+    disable_interrupts();
+    report(device, number, "pin", noted && quiet && pin_interrupts > 0);
+    pin_interrupts = 0;
+}
+
 /* Starts each device of this type. The number of them. */
 static unsigned for_each(const struct start_info *info, unsigned type, const struct message *message)
 {
     unsigned number = 0;
     for (unsigned slot = 0; (slot = find_device(slot, type)) < PCI_SLOTS; slot++, number++) {
         struct device device;
+        current = &device;
         if (!device_init(&device, slot, FEATURE_FLUSH | FEATURE_DISCARD | FEATURE_WRITE_ZEROES, message))
             report(type == VIRTIO_RNG ? "rng" : "blk", number, "start", 0);
         else if (type == VIRTIO_RNG)
             test_rng(number, &device);
         else
             test_disk(info, number, &device);
+        if (message && !message->address)
+            test_pin(type == VIRTIO_RNG ? "rng" : "blk", number, slot);
     }
     return number;
 }
@@ -188,6 +224,12 @@ void main(const struct start_info *info)
     print("virtio guest\n");
     interrupts_init();
     struct message message = route_message(on_message);
+    if (has_word(info, "pin") || has_word(info, "8259")) {
+        if (has_word(info, "8259"))
+            use_8259();
+        route_pci(on_pin);
+        message.address = 0;
+    }
     const struct message *wanted = has_word(info, "poll") ? 0 : &message;
     unsigned rngs = for_each(info, VIRTIO_RNG, wanted);
     unsigned disks = for_each(info, VIRTIO_BLK, wanted);

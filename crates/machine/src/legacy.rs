@@ -2,14 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use hv::Vm;
 use proto::VmSpec;
 use virtio::Lifecycle;
 
 use crate::bus::Bus;
 use crate::chips::{I8042, PowerManagement, ResetControl, Rtc, Serial};
 use crate::event::{Events, MachineEvent};
-use crate::irq::KvmLine;
+use crate::irq::Lines;
 use crate::pci::{ConfigPorts, PciBus};
 use crate::sync::lock;
 use crate::{SerialOutput, layout};
@@ -26,26 +25,27 @@ pub(crate) struct Legacy {
 impl Legacy {
     /// Makes the chips and puts them on the bus.
     pub fn new(
-        vm: &Vm,
+        lines: &Lines,
         ports: &Bus,
         pci: Arc<PciBus>,
         spec: &VmSpec,
         console: Arc<dyn SerialOutput>,
         events: Arc<Events>,
     ) -> Self {
-        let line = |irq| KvmLine::new(vm.irq_line(irq));
+        let line = |irq| lines.output(irq);
         let room = move || events.send(MachineEvent::SerialRoom);
         let chips = Self {
             serial: shared(Serial::new(console, line(layout::SERIAL_IRQ), room)),
             rtc: shared(Rtc::new(spec.memory, spec.cpus)),
             keyboard: shared(I8042::new()),
             power: shared(PowerManagement::new(line(layout::SCI_IRQ))),
-            pci_config: shared(ConfigPorts::new(pci, ResetControl::new())),
+            pci_config: shared(ConfigPorts::new(pci.clone(), ResetControl::new())),
         };
         ports.add(layout::SERIAL_PORTS, chips.serial.clone());
         ports.add(layout::RTC_PORTS, chips.rtc.clone());
         ports.add(layout::I8042_PORTS, chips.keyboard.clone());
         ports.add(layout::PM_PORTS, chips.power.clone());
+        pci.set_chip(layout::POWER_FUNCTION, chips.power.clone());
         ports.add(layout::PCI_CONFIG_PORTS, chips.pci_config.clone());
         chips
     }

@@ -181,11 +181,14 @@ fn the_pci_bus_shows_its_bridges_and_nothing_else_where_nothing_is() {
     let code = Code::new()
         .print_if_config(0x8000_0000, 0x1237_8086, "host ")
         .print_if_config(0x8000_0800, 0x7000_8086, "isa ")
+        .print_if_config(0x8000_0B00, 0x7113_8086, "power ")
+        .print_if_config(0x8000_0B40, 0x0000_0601, "placed ")
+        .print_if_config(0x8000_0860, 0x0B0A_0B0A, "routed ")
         .print_if_config(0x8000_1000, 0xFFFF_FFFF, "none ")
         .print_if_config(0x8001_0000, 0xFFFF_FFFF, "none")
         .power_off();
     let Some((mut machine, console)) = machine(&code, 1) else { return };
     machine.start();
     assert_eq!(next_event(&mut machine), MachineEvent::PoweredOff);
-    assert_eq!(console.text(), "host isa none none");
+    assert_eq!(console.text(), "host isa power placed routed none none");
 }

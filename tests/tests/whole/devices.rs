@@ -25,6 +25,24 @@ fn a_guest_reads_writes_and_flushes() {
 }
 
 #[test]
+fn a_guest_without_messages_is_interrupted_by_pins_over_each_controller() {
+    needs_kvm!();
+    for controller in ["pin", "8259"] {
+        let dir = directory();
+        let disks = ["a.img", "b.img", "c.img"].map(|name| disk(&image(dir.path(), name, 4))).concat();
+        let vmd = Vmd::start_in(dir, &machine("web", "virtio", &format!("{controller} stay"), &disks));
+        let mut console = vmd.boot("web");
+        for line in
+            ["rng0 pin ok", "blk0 pin ok", "blk1 pin ok", "blk2 flush ok", "blk2 pin ok", "1 rng, 3 blk"]
+        {
+            console.expect(line, SOON).unwrap();
+        }
+        vmd.vmctl_ok("stop -fw web");
+        console.wait(SOON).unwrap();
+    }
+}
+
+#[test]
 fn a_full_disk_is_an_error_for_the_guest_and_the_machine_lives() {
     needs_kvm!();
     let dir = directory();

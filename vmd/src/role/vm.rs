@@ -31,7 +31,7 @@ pub const OWNER: &[&[Rule]] = &[LIBRARY, LOOP, OWNER_ONLY, RESET, kvm::INTERRUPT
 pub const VCPU: &[&[Rule]] = &[kvm::PROCESSOR, LIBRARY, kvm::INTERRUPTS];
 
 /// The thread of a disk.
-pub const DISK: &[&[Rule]] = &[LIBRARY, LOOP, DISK_ONLY];
+pub const DISK: &[&[Rule]] = &[LIBRARY, LOOP, DISK_ONLY, kvm::PIN];
 
 const SETUP: &[Rule] = &[
     allow(SYS_sysinfo, "is the host large enough?"),
