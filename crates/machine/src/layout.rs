@@ -19,7 +19,8 @@
 //! |---|---|---|
 //! | 0x20 0x40 0x61 0xA0 0x4D0 | | interrupt controllers and timer, in KVM |
 //! | 0x60 | 0x64 | keyboard controller |
-//! | 0x70 | 0x71 | clock and its memory |
+//! | 0x70 | 0x71 | clock and its memory, interrupt 8 |
+//! | 0x92 | 0x92 | system control port A |
 //! | 0x3F8 | 0x3FF | first serial line, interrupt 4 |
 //! | 0x600 | 0x63F | ACPI power management |
 //! | 0xCF8 | 0xCFF | PCI configuration; in it 0xCF9, the reset register |
@@ -76,6 +77,8 @@ pub const PCI_PORTS_END: u64 = 0x1_0000;
 pub const I8042_PORTS: (u64, u64) = (0x60, 5);
 /// Ports of the clock: first and number.
 pub const RTC_PORTS: (u64, u64) = (0x70, 2);
+/// System control port A.
+pub const SYSTEM_PORT: (u64, u64) = (0x92, 1);
 /// Ports of the first serial line: first and number.
 pub const SERIAL_PORTS: (u64, u64) = (0x3F8, 8);
 /// Ports of ACPI power management: first and number. Event block (4), control block (2, padded to 4), timer
@@ -88,6 +91,8 @@ pub const RESET_PORT: u64 = 0xCF9;
 
 /// Interrupt of the first serial line.
 pub const SERIAL_IRQ: u32 = 4;
+/// Interrupt of the clock.
+pub const RTC_IRQ: u32 = 8;
 /// Interrupt of ACPI, level triggered.
 pub const SCI_IRQ: u32 = 9;
 

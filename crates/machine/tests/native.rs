@@ -96,9 +96,10 @@ fn a_guest_prints_and_switches_off() {
 #[test]
 fn every_way_to_reset_starts_again_with_empty_memory() {
     type Way = fn(Code) -> Code;
-    let ways: [(ResetCause, Way); 3] = [
+    let ways: [(ResetCause, Way); 4] = [
         (ResetCause::ResetRegister, |code| code.out8(0xCF9, 6)),
         (ResetCause::KeyboardController, |code| code.out8(0x64, 0xFE)),
+        (ResetCause::SystemPort, |code| code.out8(0x92, 3)),
         (ResetCause::TripleFault, Code::triple_fault),
     ];
     for (cause, reset) in ways {

@@ -11,7 +11,8 @@ use proto::CpuCount;
 use super::{links, sdt};
 use crate::chips::SLEEP_TYPE_S5;
 use crate::layout::{
-    PCI_CONFIG_PORTS, PCI_END, PCI_PORTS_END, PCI_START, PM_PORTS, RTC_PORTS, SERIAL_IRQ, SERIAL_PORTS,
+    PCI_CONFIG_PORTS, PCI_END, PCI_PORTS_END, PCI_START, PM_PORTS, RTC_IRQ, RTC_PORTS, SERIAL_IRQ,
+    SERIAL_PORTS,
 };
 
 /// From revision 2 on, integers have 64 bits.
@@ -56,6 +57,7 @@ fn host_bridge() -> Encoded {
         &AddressSpace::new_memory(NotCacheable, true, low(PCI_START), low(PCI_END - 1), None),
     ]);
     let serial = resources(vec![&ports(SERIAL_PORTS), &isa_interrupt(SERIAL_IRQ)]);
+    let clock = resources(vec![&ports(RTC_PORTS), &isa_interrupt(RTC_IRQ)]);
     device(
         "PCI0",
         &EISAName::new("PNP0A03"),
@@ -65,7 +67,7 @@ fn host_bridge() -> Encoded {
             &links::isa_bridge(),
             &links::routing(),
             &device("COM1", &EISAName::new("PNP0501"), 1, vec![&serial]),
-            &device("RTC_", &EISAName::new("PNP0B00"), 1, vec![&resources(vec![&ports(RTC_PORTS)])]),
+            &device("RTC_", &EISAName::new("PNP0B00"), 1, vec![&clock]),
             &device("PM__", &EISAName::new("PNP0C02"), 1, vec![&resources(vec![&ports(PM_PORTS)])]),
         ],
     )
