@@ -6,10 +6,14 @@
 
     .text
     .code64
-    .globl gate_serial, gate_sci, gate_ten, gate_eleven, gate_message
+    .globl gate_serial, gate_clock, gate_sci, gate_ten, gate_eleven, gate_message
 gate_serial:
     pushq   %rdi
     movl    $4, %edi
+    jmp     dispatch
+gate_clock:
+    pushq   %rdi
+    movl    $8, %edi
     jmp     dispatch
 gate_sci:
     pushq   %rdi

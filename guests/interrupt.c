@@ -13,7 +13,7 @@
 #define CASCADE 2
 #define END_OF_INTERRUPT 0x20
 
-enum { SERIAL_LINE = 4, SCI_LINE = 9, MESSAGE_LINE = 16, LINES = 17 };
+enum { SERIAL_LINE = 4, CLOCK_LINE = 8, SCI_LINE = 9, MESSAGE_LINE = 16, LINES = 17 };
 
 struct gate {
     uint16_t offset_low;
@@ -28,7 +28,7 @@ static struct gate gates[FIRST_VECTOR + LINES];
 static void (*handlers[LINES])(void);
 static int by_8259;
 
-extern void gate_serial(void), gate_sci(void), gate_ten(void), gate_eleven(void), gate_message(void);
+extern void gate_serial(void), gate_clock(void), gate_sci(void), gate_ten(void), gate_eleven(void), gate_message(void);
 void on_interrupt(unsigned line);
 
 void on_interrupt(unsigned line)
@@ -73,6 +73,7 @@ static void route(unsigned line, void (*entry)(void), void (*handler)(void), uin
 }
 
 void route_serial(void (*handler)(void)) { route(SERIAL_LINE, gate_serial, handler, 0); }
+void route_clock(void (*handler)(void)) { route(CLOCK_LINE, gate_clock, handler, 0); }
 void route_sci(void (*handler)(void)) { route(SCI_LINE, gate_sci, handler, LEVEL_TRIGGERED); }
 
 void route_pci(void (*handler)(void))

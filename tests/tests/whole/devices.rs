@@ -43,6 +43,15 @@ fn a_guest_without_messages_is_interrupted_by_pins_over_each_controller() {
 }
 
 #[test]
+fn the_clock_interrupts_a_guest_that_wants_it() {
+    needs_kvm!();
+    let vmd = Vmd::with_hello("web", "tick poweroff");
+    let mut console = vmd.boot("web");
+    console.expect("ticks", SOON).unwrap();
+    vmd.vmctl_ok("stop -w web");
+}
+
+#[test]
 fn a_full_disk_is_an_error_for_the_guest_and_the_machine_lives() {
     needs_kvm!();
     let dir = directory();
