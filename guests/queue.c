@@ -176,7 +176,7 @@ static void wait_for_used(struct queue *queue, uint16_t before)
             __asm__ volatile("sti; hlt; cli" : : : "memory");
 }
 
-uint32_t request(struct device *device, const struct piece *pieces, unsigned count)
+void submit(struct device *device, const struct piece *pieces, unsigned count)
 {
     struct queue *queue = device->queue;
     for (unsigned i = 0; i < count; i++)
@@ -186,12 +186,18 @@ uint32_t request(struct device *device, const struct piece *pieces, unsigned cou
             .flags = (pieces[i].device_writes ? FLAG_WRITE : 0) | (i + 1 < count ? FLAG_NEXT : 0),
             .next = (uint16_t)(i + 1),
         };
-    uint16_t before = queue->used.index;
     queue->available.ring[queue->available.index % ENTRIES] = 0;
     barrier();
     queue->available.index++;
     barrier();
     MMIO16(device->notify) = 0;
+}
+
+uint32_t request(struct device *device, const struct piece *pieces, unsigned count)
+{
+    struct queue *queue = device->queue;
+    uint16_t before = queue->used.index;
+    submit(device, pieces, count);
     wait_for_used(queue, before);
     barrier();
     return queue->used.ring[before % ENTRIES].length;

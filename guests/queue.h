@@ -35,5 +35,8 @@ unsigned find_device(unsigned slot, unsigned type);
  */
 int device_init(struct device *device, unsigned slot, uint64_t features, const struct message *message);
 
+/* Has the device serve one request, and does not wait. */
+void submit(struct device *device, const struct piece *pieces, unsigned count);
+
 /* Has the device serve one request, and waits for it. The number of bytes that it says it has written. */
 uint32_t request(struct device *device, const struct piece *pieces, unsigned count);

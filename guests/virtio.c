@@ -7,6 +7,8 @@
  *   8259     the same over the 8259s
  *   verify   only reads the disks, and expects what an earlier run has written
  *   enospc   expects that writing fails, and that the disk can still be read
+ *   storm    first starts the other processors and resets the machine with a request of each disk under way, in
+ *            several ways: a byte of CMOS memory counts
  *   stay     sleeps at the end
  */
 
@@ -214,6 +216,43 @@ static unsigned for_each(const struct start_info *info, unsigned type, const str
     return number;
 }
 
+#define CMOS_ROUND 0x71
+#define LARGE_SECTORS 2048
+
+/* A large write to each disk, begun and not waited for. */
+static void begin_writes(void)
+{
+    static struct block_header header = {.type = WRITE};
+    static uint8_t status;
+    const struct piece pieces[3] = {
+        {&header, sizeof header, 0}, {(void *)0x1000000, LARGE_SECTORS * SECTOR, 0}, {&status, 1, 1}};
+    struct device disk;
+    for (unsigned slot = 0; (slot = find_device(slot, VIRTIO_BLK)) < PCI_SLOTS; slot++)
+        if (device_init(&disk, slot, 0, 0))
+            submit(&disk, pieces, 3);
+}
+
+static void storm(const struct start_info *info)
+{
+    static const struct {
+        uint16_t port;
+        uint8_t value;
+    } resets[] = {{0xcf9, 0x06}, {0x64, 0xfe}, {0x92, 0x01}, {0xcf9, 0x06}, {0x64, 0xfe}};
+    outb(0x70, CMOS_ROUND);
+    unsigned round = inb(0x71);
+    print("round ");
+    print_number(round);
+    print("\n");
+    if (round >= sizeof resets / sizeof *resets)
+        return;
+    outb(0x71, (uint8_t)(round + 1));
+    start_processors(info);
+    begin_writes();
+    outb(resets[round].port, resets[round].value);
+    for (;;)
+        halt();
+}
+
 /* The interrupt has done its work by waking us. */
 static void on_message(void) {}
 
@@ -222,6 +261,8 @@ void main(const struct start_info *info);
 void main(const struct start_info *info)
 {
     print("virtio guest\n");
+    if (has_word(info, "storm"))
+        storm(info);
     interrupts_init();
     struct message message = route_message(on_message);
     if (has_word(info, "pin") || has_word(info, "8259")) {

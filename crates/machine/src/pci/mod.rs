@@ -213,3 +213,6 @@ fn action(address: PciAddress, action: Action) -> BusAction {
 #[cfg(test)]
 #[path = "pci_test.rs"]
 mod tests;
+
+#[cfg(test)]
+mod sequence_test;
