@@ -7,18 +7,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hv::{Kvm, Vcpu, Vm};
-use proto::{BootDevice, VmSpec};
+use proto::{BootDevice, MemorySize, VmSpec};
 
 use crate::bus::Bus;
 use crate::cpu::{Board, Cpus};
 use crate::devices::Devices;
 use crate::error::{BuildError, LoadError};
 use crate::event::Events;
-use crate::layout::KVM_PRIVATE;
+use crate::irq::Lines;
+use crate::layout::{IOAPIC, KVM_PRIVATE, KVM_PRIVATE_PAGES, LOCAL_APIC, PCI_IRQS, SCI_IRQ, ram_ranges};
 use crate::legacy::Legacy;
 use crate::machine::{Machine, PowerOn, Resources, System};
 use crate::memory::Memory;
-use crate::pci::PciBus;
+use crate::pci::{PciBus, PirqRouter};
 
 impl Machine {
     /// Builds the machine and loads its system. Its threads exist afterwards and wait for [`Machine::start`].
@@ -31,12 +32,16 @@ impl Machine {
         let vm = kvm.create_vm(memory.ram().clone(), KVM_PRIVATE)?;
         let (ports, memory_bus) = (Arc::new(Bus::default()), Arc::new(Bus::default()));
         let events = Arc::new(Events::new().map_err(BuildError::Event)?);
-        let devices = Devices::new(spec, resources.disks, memory.ram(), &resources.thread_hook)?;
+        let lines = Lines::new(|number| vm.irq_line(number));
+        let pirq = Arc::new(PirqRouter::new(&lines));
+        let mut devices = Devices::new(spec, resources.disks, memory.ram(), &resources.thread_hook)?;
+        devices.add_chipset(pirq.clone());
+        reserve(&memory_bus, spec.memory);
         let kernel = Arc::new(vm.clone());
-        let pci = PciBus::new(devices.functions.clone(), ports.clone(), memory_bus.clone(), kernel)
+        let pci = PciBus::new(devices.functions.clone(), ports.clone(), memory_bus.clone(), kernel, &pirq)
             .map_err(LoadError::from)?;
         let pci = Arc::new(pci);
-        let legacy = Legacy::new(&vm, &ports, pci.clone(), spec, resources.console, events.clone());
+        let legacy = Legacy::new(&lines, &ports, pci.clone(), spec, resources.console, events.clone());
         let (vcpus, power_on) = processors(&vm, spec)?;
         let system = System {
             kernel: resources.kernel,
@@ -64,7 +69,8 @@ impl Machine {
     /// it finds them.
     pub(crate) fn load(&self) -> Result<(), LoadError> {
         let state = self.system.load(&self.memory)?;
-        self.pci.place()?;
+        self.pci.set_up()?;
+        self.vm.set_level_inputs(&self.power_on.controllers, &LEVEL_INPUTS)?;
         Ok(self.cpus.each(|index, vcpu| if index == 0 { vcpu.set_start_state(state) } else { Ok(()) })?)
     }
 }
@@ -80,6 +86,20 @@ fn boot_mac(spec: &VmSpec) -> Option<[u8; 6]> {
     let first = spec.nics.first().filter(|_| spec.boot_device == Some(BootDevice::Net));
     first.and_then(|nic| nic.lladdr).map(|address| address.0)
 }
+
+/// The inputs of the 8259s that firmware makes level triggered: those of PCI interrupts and of ACPI.
+const LEVEL_INPUTS: [u32; 3] = [SCI_IRQ, PCI_IRQS[0] as u32, PCI_IRQS[1] as u32];
+
+/// Keeps PCI functions off what KVM answers for: RAM, the interrupt controllers, and its own pages. A range that is put
+/// there is nowhere.
+fn reserve(memory: &Bus, ram: MemorySize) {
+    ram_ranges(ram).for_each(|ram| memory.reserve((ram.start, ram.len)));
+    memory.reserve((IOAPIC, PAGE));
+    memory.reserve((LOCAL_APIC, PAGE));
+    memory.reserve((KVM_PRIVATE, KVM_PRIVATE_PAGES * PAGE));
+}
+
+const PAGE: u64 = 4096;
 
 /// The processors, and what a reset has to know.
 fn processors(vm: &Vm, spec: &VmSpec) -> Result<(Vec<Vcpu>, PowerOn), hv::Error> {

@@ -19,13 +19,16 @@
 //! |---|---|---|
 //! | 0x20 0x40 0x61 0xA0 0x4D0 | | interrupt controllers and timer, in KVM |
 //! | 0x60 | 0x64 | keyboard controller |
-//! | 0x70 | 0x71 | clock and its memory |
+//! | 0x70 | 0x71 | clock and its memory, interrupt 8 |
+//! | 0x92 | 0x92 | system control port A |
 //! | 0x3F8 | 0x3FF | first serial line, interrupt 4 |
-//! | 0x600 | 0x60B | ACPI power management |
+//! | 0x600 | 0x63F | ACPI power management |
 //! | 0xCF8 | 0xCFF | PCI configuration; in it 0xCF9, the reset register |
 //! | [`PCI_PORTS_START`] | [`PCI_PORTS_END`] | PCI port window |
 
 use proto::MemorySize;
+
+use crate::pci::PciAddress;
 
 /// Kilobytes of base memory in the BIOS data area, a word, where Multiboot kernels look for room below 1 MiB.
 pub const BIOS_BASE_MEMORY: u64 = 0x413;
@@ -72,6 +75,8 @@ pub const IOAPIC: u64 = 0xFEC0_0000;
 pub const LOCAL_APIC: u64 = 0xFEE0_0000;
 /// Three pages and one for tables that KVM puts into the guest's address space on some processors.
 pub const KVM_PRIVATE: u64 = 0xFFFB_C000;
+/// How many pages that are.
+pub const KVM_PRIVATE_PAGES: u64 = 4;
 /// RAM that does not fit below [`LOW_RAM_END`] goes on here.
 pub const HIGH_RAM_START: u64 = 0x1_0000_0000;
 
@@ -84,11 +89,13 @@ pub const PCI_PORTS_END: u64 = 0x1_0000;
 pub const I8042_PORTS: (u64, u64) = (0x60, 5);
 /// Ports of the clock: first and number.
 pub const RTC_PORTS: (u64, u64) = (0x70, 2);
+/// System control port A.
+pub const SYSTEM_PORT: (u64, u64) = (0x92, 1);
 /// Ports of the first serial line: first and number.
 pub const SERIAL_PORTS: (u64, u64) = (0x3F8, 8);
 /// Ports of ACPI power management: first and number. Event block (4), control block (2, padded to 4), timer
-/// (4).
-pub const PM_PORTS: (u64, u64) = (0x600, 12);
+/// (4); the rest belongs to parts of the PIIX4 that the machine has not.
+pub const PM_PORTS: (u64, u64) = (0x600, 64);
 /// Ports of PCI configuration mechanism 1: first and number.
 pub const PCI_CONFIG_PORTS: (u64, u64) = (0xCF8, 8);
 /// The reset register, among them.
@@ -96,8 +103,22 @@ pub const RESET_PORT: u64 = 0xCF9;
 
 /// Interrupt of the first serial line.
 pub const SERIAL_IRQ: u32 = 4;
+/// Interrupt of the clock.
+pub const RTC_IRQ: u32 = 8;
 /// Interrupt of ACPI, level triggered.
 pub const SCI_IRQ: u32 = 9;
+
+/// Where the four lines of PCI interrupts arrive if no firmware decides: level triggered inputs of the controllers.
+pub const PCI_IRQS: [u8; 4] = [10, 11, 10, 11];
+/// The inputs that a line of PCI interrupts can be routed to without meeting another chip.
+pub const PCI_IRQ_CHOICE: [u8; 3] = [5, 10, 11];
+
+/// The host bridge.
+pub const HOST_BRIDGE: PciAddress = PciAddress::slot(0);
+/// The bridge to the legacy chips, where the routes of PCI interrupts are.
+pub const ISA_BRIDGE: PciAddress = PciAddress::slot(1);
+/// The power management function.
+pub const POWER_FUNCTION: PciAddress = PciAddress::new(1, 3);
 
 /// One stretch of RAM: first address and length in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -39,6 +39,7 @@ mod pause;
 mod pci;
 mod start;
 mod sync;
+mod timer;
 
 pub use bus::{BusAction, BusDevice};
 pub use console::SerialOutput;
@@ -48,5 +49,6 @@ pub use irq::IrqLine;
 pub use machine::{Machine, Resources};
 pub use memory::MemoryError;
 pub use pause::PauseError;
-pub use pci::PciError;
+pub use pci::{PciAddress, PciError};
+pub use timer::Wake;
 pub use virtio::{ThreadHook, ThreadKind};

@@ -20,6 +20,10 @@ pub const INTERRUPTS: &[Rule] = &[allow_if(
     "interrupt lines and messages, doorbells",
 )];
 
+/// The interrupt pin of a device, which its own thread drives.
+pub const PIN: &[Rule] =
+    &[allow_if(SYS_ioctl, &[arg(1).one_of(&[KVM_IRQ_LINE])], "the guest's driver does without messages")];
+
 /// Back to the power-on state.
 pub const RESET: &[Rule] = &[
     allow_if(

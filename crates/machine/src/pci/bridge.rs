@@ -1,6 +1,5 @@
-//! The two functions that every PC of this kind has: the host bridge and the bridge to the legacy chips.
-//! Stock firmware and systems know them by their ids; there is nothing in them to program that would matter
-//! here.
+//! The host bridge, which stock firmware and systems know by its ids; there is nothing in it to program that would
+//! matter here.
 
 use std::sync::Arc;
 
@@ -22,11 +21,6 @@ impl Bridge {
     /// The host bridge of the 440FX (82441FX).
     pub fn host() -> Self {
         Self::new(0x1237, 2, 0x00)
-    }
-
-    /// The ISA bridge of the PIIX3 (82371SB).
-    pub fn isa() -> Self {
-        Self::new(0x7000, 0, 0x01)
     }
 
     /// A bridge (class 6) of Intel's.
