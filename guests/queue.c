@@ -136,7 +136,7 @@ static int start_queue(struct device *device, int interrupts, int messages)
     queue->interrupts = interrupts;
     queue->available.flags = interrupts ? 0 : NO_INTERRUPT;
     MMIO16(common + CONFIG_VECTOR) = NO_VECTOR;
-    MMIO16(common + QUEUE_SELECT) = 0;
+    MMIO16(common + QUEUE_SELECT) = device->number;
     MMIO16(common + QUEUE_SIZE) = ENTRIES;
     MMIO16(common + QUEUE_VECTOR) = messages ? 0 : NO_VECTOR;
     if (messages && MMIO16(common + QUEUE_VECTOR) != 0)
@@ -151,7 +151,14 @@ static int start_queue(struct device *device, int interrupts, int messages)
 
 int device_init(struct device *device, unsigned slot, uint64_t features, const struct message *message)
 {
+    return device_init_queue(device, slot, 0, features, message);
+}
+
+int device_init_queue(struct device *device, unsigned slot, uint16_t number, uint64_t features,
+                      const struct message *message)
+{
     device->slot = slot;
+    device->number = number;
     pci_enable(slot);
     if (!find_structures(device) || !negotiate(device, features))
         return 0;
@@ -190,7 +197,7 @@ void submit(struct device *device, const struct piece *pieces, unsigned count)
     barrier();
     queue->available.index++;
     barrier();
-    MMIO16(device->notify) = 0;
+    MMIO16(device->notify) = device->number;
 }
 
 uint32_t request(struct device *device, const struct piece *pieces, unsigned count)

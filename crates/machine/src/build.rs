@@ -11,7 +11,7 @@ use proto::{BootDevice, MemorySize, VmSpec};
 
 use crate::bus::Bus;
 use crate::cpu::{Board, Cpus};
-use crate::devices::Devices;
+use crate::devices::{Devices, Images};
 use crate::error::{BuildError, LoadError};
 use crate::event::Events;
 use crate::irq::Lines;
@@ -34,7 +34,8 @@ impl Machine {
         let events = Arc::new(Events::new().map_err(BuildError::Event)?);
         let lines = Lines::new(|number| vm.irq_line(number));
         let pirq = Arc::new(PirqRouter::new(&lines));
-        let mut devices = Devices::new(spec, resources.disks, memory.ram(), &resources.thread_hook)?;
+        let images = Images { disks: resources.disks, cdrom: resources.cdrom };
+        let mut devices = Devices::new(spec, images, memory.ram(), &resources.thread_hook)?;
         devices.add_chipset(pirq.clone());
         reserve(&memory_bus, spec.memory);
         let kernel = Arc::new(vm.clone());
