@@ -16,6 +16,7 @@ pub const TABLES: &[&[Rule]] = &[
     SETUP,
     kvm::SETUP,
     kvm::INTERRUPTS,
+    kvm::PIN,
     kvm::RESET,
     kvm::PAUSE,
     RESET,
