@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BootDevice, CpuCount, CpuCountError, DiskFormat, DiskSpec, ExitReason, Given, Happening, MemorySize,
-    NameError, NetNameError, NicSpec, PlanStep, RefusalKind, SizeError, SpecError, SwitchName, VmEvent, VmId,
-    VmInfo, VmName, VmSpec, VmState,
+    BootDevice, CdromSpec, CpuCount, CpuCountError, DiskFormat, DiskSpec, DriveInfo, ExitReason, Given,
+    Happening, MemorySize, NameError, NetNameError, NicSpec, PlanStep, RefusalKind, SizeError, SpecError,
+    SwitchName, VmEvent, VmId, VmInfo, VmName, VmSpec, VmState,
 };
 
 /// The name of the interface. Its last digit is its version: whatever a client could rely on stays as it is
@@ -139,6 +139,8 @@ pub struct Spec {
     pub boot_device: Option<BootDevice>,
     /// Disks in the order in which the guest finds them.
     pub disks: Option<Vec<Disk>>,
+    /// Absolute path of the image of a disc in its CD-ROM drive; without one it has no drive.
+    pub cdrom: Option<PathBuf>,
     /// Network interfaces in the order in which the guest finds them.
     pub interfaces: Option<Vec<Interface>>,
 }
@@ -223,6 +225,7 @@ impl Spec {
         vm.cmdline = spec.cmdline.unwrap_or_default();
         vm.boot_device = spec.boot_device;
         vm.disks = spec.disks.unwrap_or_default().into_iter().map(DiskSpec::from).collect();
+        vm.cdrom = spec.cdrom.map(CdromSpec::with);
         let interfaces = spec.interfaces.unwrap_or_default();
         vm.nics = interfaces.into_iter().map(Interface::into_nic).collect::<Result<_, _>>()?;
         vm.template = spec.template.map(name).transpose()?;
@@ -282,6 +285,25 @@ pub struct Acted {
     pub id: VmId,
 }
 
+/// The reply of `Cdrom` and `ChangeCdrom`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drive {
+    /// The machine's number.
+    pub id: VmId,
+    /// The image of the disc that is in it.
+    pub disc: Option<PathBuf>,
+    /// Whether the guest has locked the tray.
+    pub locked: bool,
+    /// Whether the guest has opened the tray.
+    pub open: bool,
+}
+
+impl From<DriveInfo> for Drive {
+    fn from(DriveInfo { id, disc, state }: DriveInfo) -> Self {
+        Self { id, disc, locked: state.locked, open: state.open }
+    }
+}
+
 /// The reply of `Reload`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -312,6 +334,8 @@ pub enum EventKind {
     State,
     /// See [`Happening::Rebooted`].
     Rebooted,
+    /// See [`Happening::DiscChanged`].
+    Disc,
     /// See [`Happening::Ended`].
     Ended,
     /// See [`Happening::Forgotten`].
@@ -323,6 +347,7 @@ impl From<VmEvent> for Event {
         let (event, state, exit) = match what {
             Happening::State(state) => (EventKind::State, Some(state), None),
             Happening::Rebooted => (EventKind::Rebooted, None, None),
+            Happening::DiscChanged => (EventKind::Disc, None, None),
             Happening::Ended(how) => (EventKind::Ended, None, Some(Exit::from(how))),
             Happening::Forgotten => (EventKind::Forgotten, None, None),
         };
@@ -346,7 +371,7 @@ pub struct ErrorDetail {
 
 impl RefusalKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::NotFound,
         Self::NotRunning,
         Self::AlreadyExists,
@@ -355,6 +380,8 @@ impl RefusalKind {
         Self::Template,
         Self::BootImage,
         Self::Disk,
+        Self::Cdrom,
+        Self::Locked,
         Self::Memory,
         Self::Unsupported,
         Self::Failed,

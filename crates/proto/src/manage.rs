@@ -139,6 +139,8 @@ pub enum Happening {
     State(VmState),
     /// Its guest reset itself and runs again.
     Rebooted,
+    /// The disc in its CD-ROM drive was changed.
+    DiscChanged,
     /// Its process ended.
     Ended(ExitReason),
     /// It is no longer known.

@@ -6,7 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ExitReason, LogLevel, Peer, Reply, Request, ResetCause, StopMode, VmId, VmName, VmSpec};
+use crate::{
+    DriveAnswer, DriveOrder, ExitReason, LogLevel, Peer, Reply, Request, ResetCause, StopMode, VmId, VmName,
+    VmSpec,
+};
 
 /// Ties an answer to its request between control and parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -27,6 +30,8 @@ pub enum Slot {
     Initrd,
     /// The disk with this index, open for reading and writing and locked.
     Disk(u16),
+    /// The disc in the CD-ROM drive, open for reading and locked.
+    Cdrom,
 }
 
 /// From parent to control.
@@ -111,6 +116,9 @@ pub enum ParentToVmm {
     Pause(VmId),
     /// Have it go on.
     Unpause(VmId),
+    /// See to the machine's CD-ROM drive. Beside it the image of a disc that is put in, open for reading and locked.
+    /// Answered with [`VmmToParent::Drive`], in the order of the orders.
+    Drive(VmId, DriveOrder),
     /// Change how much vmm and the machines' processes log.
     Log(LogLevel),
 }
@@ -130,6 +138,8 @@ pub enum VmmToParent {
     Paused(VmId),
     /// It goes on.
     Unpaused(VmId),
+    /// What became of an order about its CD-ROM drive.
+    Drive(VmId, DriveAnswer),
     /// The machine's process is gone, or never came to be. Nothing of it is left in vmm.
     Ended(VmId, ExitReason),
 }
@@ -158,6 +168,8 @@ pub enum VmmToVm {
     Pause,
     /// Go on. Answered with [`VmToVmm::Unpaused`].
     Unpause,
+    /// See to the CD-ROM drive. Beside it the image of a disc that is put in. Answered with [`VmToVmm::Drive`].
+    Drive(DriveOrder),
     /// Change how much is logged.
     Log(LogLevel),
 }
@@ -173,6 +185,8 @@ pub enum VmToVmm {
     Paused,
     /// It goes on.
     Unpaused,
+    /// What became of an order about the CD-ROM drive.
+    Drive(DriveAnswer),
     /// The last word before the end of the process. Disks are synced.
     Exiting(ExitReason),
 }

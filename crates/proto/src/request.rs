@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ExitReason, Given, LogLevel, PlanStep, ResetKind, VmEvent, VmId, VmInfo, VmName, VmRef, VmSpec};
+use crate::{
+    DriveInfo, DriveRequest, ExitReason, Given, LogLevel, PlanStep, ResetKind, VmEvent, VmId, VmInfo, VmName,
+    VmRef, VmSpec,
+};
 
 /// The client as the kernel vouches for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +58,8 @@ pub enum Request {
     Pause(VmRef),
     /// Have a paused machine go on. Answered with [`Reply::Acted`] when it does.
     Unpause(VmRef),
+    /// Look at the machine's CD-ROM drive, or change its disc. Answered with [`Reply::Drive`].
+    Drive(VmRef, DriveRequest),
     /// Read the configuration again and follow it, or with `dry_run` say what that would mean: one
     /// [`Reply::Step`] for each machine, then [`Reply::Done`].
     Reload {
@@ -114,6 +119,8 @@ pub enum Reply {
         /// The machine's number.
         id: VmId,
     },
+    /// How a CD-ROM drive is, after what was asked was done.
+    Drive(DriveInfo),
     /// What the configuration means for one machine; more answers follow.
     Step(PlanStep),
     /// Something happened; more answers follow.
@@ -138,6 +145,7 @@ impl Reply {
             Self::Stopping { .. } => !waiting,
             Self::Started { .. }
             | Self::Acted { .. }
+            | Self::Drive(_)
             | Self::Ended { .. }
             | Self::Leaving { .. }
             | Self::Done
@@ -174,6 +182,10 @@ pub enum RefusalKind {
     BootImage,
     /// A disk image could not be used.
     Disk,
+    /// The image of a disc for the CD-ROM drive could not be used, or there is no drive.
+    Cdrom,
+    /// The guest has locked the disc in.
+    Locked,
     /// The host has not enough memory.
     Memory,
     /// What was asked is not built.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AllowInstance, BootDevice, Globals, MemorySize, NicSpec, RestartPolicy, VmName};
+use crate::{AllowInstance, BootDevice, CdromSpec, Globals, MemorySize, NicSpec, RestartPolicy, VmName};
 
 /// The number in the ID column: given out from 1, kept for a name as long as the daemon runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -39,8 +39,8 @@ pub struct VmSpec {
     pub cmdline: String,
     /// Disks in the order in which the guest finds them.
     pub disks: Vec<DiskSpec>,
-    /// The image of a disc in its CD-ROM drive; without one it has no drive.
-    pub cdrom: Option<PathBuf>,
+    /// Its CD-ROM drive, if it has one.
+    pub cdrom: Option<CdromSpec>,
     /// Network interfaces in the order in which the guest finds them.
     pub nics: Vec<NicSpec>,
     /// What its firmware starts from first.
@@ -248,7 +248,7 @@ impl VmSpec {
         self.boot
             .iter()
             .chain(&self.initrd)
-            .chain(&self.cdrom)
+            .chain(self.cdrom.iter().filter_map(|cdrom| cdrom.disc.as_ref()))
             .chain(self.disks.iter().map(|disk| &disk.path))
     }
 }

@@ -13,6 +13,8 @@ pub enum DeviceType {
     Block,
     /// A source of random bytes (5.4).
     Entropy,
+    /// A controller for SCSI devices (5.6).
+    Scsi,
 }
 
 impl DeviceType {
@@ -21,6 +23,7 @@ impl DeviceType {
         match self {
             Self::Block => 2,
             Self::Entropy => 4,
+            Self::Scsi => 8,
         }
     }
 }

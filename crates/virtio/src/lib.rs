@@ -23,6 +23,7 @@ pub mod pci;
 mod queue;
 mod rate_limit;
 pub mod rng;
+pub mod scsi;
 mod thread;
 
 pub use chain::{Area, BadAddress, Chain};

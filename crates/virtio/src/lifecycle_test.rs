@@ -3,33 +3,50 @@
 use crate::blk::Blk;
 use crate::pci::{Action, PciFunction};
 use crate::rng::Rng;
+use crate::scsi::Scsi;
 use crate::test_util::{Driver, Part, eventually, into, no_hook, out};
 use crate::{Lifecycle, VirtioDevice};
 
 /// A device, and a request that it answers.
 struct Subject {
     make: fn() -> Box<dyn VirtioDevice>,
+    /// The queue that takes it.
+    queue: u16,
     request: fn(&mut Driver) -> Vec<Part>,
 }
 
-const SUBJECTS: [Subject; 2] = [
-    Subject { make: || Box::new(Rng::new()), request: |driver| vec![into(driver.buffer(32), 32)] },
+const SUBJECTS: [Subject; 3] = [
+    Subject { make: || Box::new(Rng::new()), queue: 0, request: |driver| vec![into(driver.buffer(32), 32)] },
     Subject {
         make: || {
             let image = tempfile::tempfile().unwrap();
             image.set_len(1 << 20).unwrap();
             Box::new(Blk::new(0, image, &no_hook()).unwrap())
         },
+        queue: 0,
         request: |driver| {
             let header = driver.put(&[0; 16]);
             vec![out(header, 16), into(driver.buffer(512), 512), into(driver.buffer(1), 1)]
+        },
+    },
+    Subject {
+        make: || {
+            let image = tempfile::tempfile().unwrap();
+            image.set_len(1 << 20).unwrap();
+            Box::new(Scsi::new(Some(image), &no_hook()).unwrap())
+        },
+        queue: 2,
+        request: |driver| {
+            // TEST UNIT READY to target 0.
+            let header = driver.put(&[&[1][..], &[0; 50]].concat());
+            vec![out(header, 51), into(driver.buffer(108), 108)]
         },
     },
 ];
 
 impl Subject {
     fn driver(&self) -> Driver {
-        Driver::new((self.make)())
+        Driver::with_queues((self.make)(), self.queue, 0)
     }
 
     fn ask(&self, driver: &mut Driver) {
@@ -119,7 +136,7 @@ fn a_reset_is_the_power_on_state_and_forgets_requests() {
         driver.function.reset();
         assert!(driver.function.bars().is_empty());
         assert!(driver.function.doorbells().is_empty());
-        assert_eq!(driver.function.msix(), [None, None]);
+        assert!(driver.function.msix().iter().all(Option::is_none));
         assert_eq!(driver.status(), 0);
         // But for what the test's driver does to find the range.
         driver.set_config(0x20, 0xe000_0000u32);

@@ -19,11 +19,12 @@ pub(crate) const DRIVER_OK: u8 = 4;
 pub(crate) const FEATURES_OK: u8 = 8;
 pub(crate) const NEEDS_RESET: u8 = 64;
 
-/// Where the driver keeps its one queue, and its buffers from there on.
-const DESCRIPTORS: u64 = 0x10000;
-const AVAILABLE: u64 = 0x20000;
-const USED: u64 = 0x30000;
+/// Where the driver keeps its queue, and its buffers from there on.
+const TABLES: u64 = 0x10000;
 const BUFFERS: u64 = 0x40000;
+
+/// Where it keeps its further queues, if it has any, one behind the other.
+const MORE_TABLES: u64 = 0x30_0000;
 
 /// How long a test waits for a worker.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -59,6 +60,8 @@ pub(crate) fn into(address: u64, len: u32) -> Part {
 /// The driver's side of a queue in guest memory.
 pub(crate) struct Ring {
     memory: GuestRam,
+    /// Descriptors, available ring, used ring.
+    tables: [u64; 3],
     pub(crate) size: u16,
     next_descriptor: u16,
     available: u16,
@@ -67,10 +70,20 @@ pub(crate) struct Ring {
 
 impl Ring {
     pub(crate) fn new(memory: &GuestRam, size: u16) -> Self {
-        for area in [DESCRIPTORS, AVAILABLE, USED] {
+        Self::at(memory, size, TABLES)
+    }
+
+    fn at(memory: &GuestRam, size: u16, first: u64) -> Self {
+        let tables = [first, first + 0x10000, first + 0x20000];
+        for area in tables {
             memory.write_slice(&[0; 0x10000], GuestAddress(area)).unwrap();
         }
-        Self { memory: memory.clone(), size, next_descriptor: 0, available: 0, used: 0 }
+        Self { memory: memory.clone(), tables, size, next_descriptor: 0, available: 0, used: 0 }
+    }
+
+    /// The same, empty.
+    fn again(&self) -> Self {
+        Self::at(&self.memory, self.size, self.tables[0])
     }
 
     pub(crate) fn state(&self, event_idx_enabled: bool) -> virtio_queue::QueueState {
@@ -81,9 +94,9 @@ impl Ring {
             event_idx_enabled,
             size: self.size,
             ready: true,
-            desc_table: DESCRIPTORS,
-            avail_ring: AVAILABLE,
-            used_ring: USED,
+            desc_table: self.tables[0],
+            avail_ring: self.tables[1],
+            used_ring: self.tables[2],
         }
     }
 
@@ -98,7 +111,7 @@ impl Ring {
 
     /// Writes descriptor `index` of the queue's own table.
     pub(crate) fn raw(&self, index: u16, part: Part, flags: u16, next: u16) {
-        self.descriptor(DESCRIPTORS, index, part, flags, next);
+        self.descriptor(self.tables[0], index, part, flags, next);
     }
 
     /// Makes a chain of the next descriptors available.
@@ -129,7 +142,7 @@ impl Ring {
 
     /// Puts a head into the available ring.
     pub(crate) fn offer(&mut self, head: u16) {
-        let place = AVAILABLE + 4 + 2 * u64::from(self.available % self.size);
+        let place = self.tables[1] + 4 + 2 * u64::from(self.available % self.size);
         self.memory.write_obj(head.to_le(), GuestAddress(place)).unwrap();
         self.available = self.available.wrapping_add(1);
         self.set_available(self.available);
@@ -137,35 +150,35 @@ impl Ring {
 
     pub(crate) fn set_available(&self, index: u16) {
         self.memory
-            .store(index.to_le(), GuestAddress(AVAILABLE + 2), std::sync::atomic::Ordering::Release)
+            .store(index.to_le(), GuestAddress(self.tables[1] + 2), std::sync::atomic::Ordering::Release)
             .unwrap();
     }
 
     /// Sets the flag that asks for no interrupts.
     pub(crate) fn set_no_interrupt(&self, on: bool) {
-        self.memory.write_obj(u16::from(on).to_le(), GuestAddress(AVAILABLE)).unwrap();
+        self.memory.write_obj(u16::from(on).to_le(), GuestAddress(self.tables[1])).unwrap();
     }
 
     /// Asks for an interrupt when the used index passes `index`.
     pub(crate) fn set_used_event(&self, index: u16) {
-        let at = AVAILABLE + 4 + 2 * u64::from(self.size);
+        let at = self.tables[1] + 4 + 2 * u64::from(self.size);
         self.memory.write_obj(index.to_le(), GuestAddress(at)).unwrap();
     }
 
     /// The available index at which the device asks to be notified.
     pub(crate) fn avail_event(&self) -> u16 {
-        let at = USED + 4 + 8 * u64::from(self.size);
+        let at = self.tables[2] + 4 + 8 * u64::from(self.size);
         u16::from_le(self.memory.read_obj(GuestAddress(at)).unwrap())
     }
 
     /// The next chain that was given back, with the number of bytes written.
     pub(crate) fn used(&mut self) -> Option<(u16, u32)> {
         let index: u16 =
-            self.memory.load(GuestAddress(USED + 2), std::sync::atomic::Ordering::Acquire).unwrap();
+            self.memory.load(GuestAddress(self.tables[2] + 2), std::sync::atomic::Ordering::Acquire).unwrap();
         if u16::from_le(index) == self.used {
             return None;
         }
-        let at = USED + 4 + 8 * u64::from(self.used % self.size);
+        let at = self.tables[2] + 4 + 8 * u64::from(self.used % self.size);
         self.used = self.used.wrapping_add(1);
         let element: u64 = self.memory.read_obj(GuestAddress(at)).unwrap();
         let element = u64::from_le(element);
@@ -173,11 +186,15 @@ impl Ring {
     }
 }
 
-/// A driver of one device with one queue.
+/// A driver of one device, with one queue that it works with.
 pub(crate) struct Driver {
     pub(crate) function: VirtioPci,
     pub(crate) memory: GuestRam,
     pub(crate) ring: Ring,
+    /// The number of that queue.
+    queue: u16,
+    /// The device's other queues, if they are used too, without interrupts.
+    pub(crate) more: Vec<(u16, Ring)>,
     /// Offset and length of the virtio structures in the range, by their kind.
     pub(crate) structures: HashMap<u8, (u64, u32)>,
     pub(crate) msix_capability: u8,
@@ -203,12 +220,23 @@ impl Driver {
             function,
             memory,
             ring,
+            queue: 0,
+            more: Vec::new(),
             structures: HashMap::new(),
             msix_capability: 0,
             window_capability: 0,
             next_buffer: BUFFERS,
         };
         driver.probe();
+        driver
+    }
+
+    /// The same with queue number `queue`, and with `more` of them from number 0 on.
+    pub(crate) fn with_queues(device: Box<dyn VirtioDevice>, queue: u16, more: u16) -> Self {
+        let mut driver = Self::new(device);
+        driver.queue = queue;
+        let ring = |index| Ring::at(&driver.memory, 16, MORE_TABLES + 0x30000 * u64::from(index));
+        driver.more = (0..more).map(|index| (index, ring(index))).collect();
         driver
     }
 
@@ -313,7 +341,7 @@ impl Driver {
         }
         self.set_config(self.msix_capability + 2, 0x8000u16);
         self.set_common(16, 0u16);
-        self.set_common(22, 0u16);
+        self.set_common(22, self.queue);
         self.set_common(26, 1u16);
     }
 
@@ -328,18 +356,27 @@ impl Driver {
         self.write(MSIX_TABLE + 16 * vector + 12, u32::from(masked));
     }
 
-    /// Sets queue 0 up and says that the driver is ready.
+    /// Sets the queues up and says that the driver is ready.
     pub(crate) fn start(&mut self) {
-        self.ring = Ring::new(&self.memory, self.ring.size);
-        self.set_common(22, 0u16);
-        self.set_common(24, self.ring.size);
-        for (offset, address) in [(32, DESCRIPTORS), (40, AVAILABLE), (48, USED)] {
+        self.ring = self.ring.again();
+        self.enable_queue(self.queue, self.ring.size, self.ring.tables);
+        for (index, ring) in std::mem::take(&mut self.more) {
+            let ring = ring.again();
+            self.enable_queue(index, ring.size, ring.tables);
+            self.more.push((index, ring));
+        }
+        let status = self.status();
+        self.set_status(status | DRIVER_OK);
+    }
+
+    fn enable_queue(&mut self, index: u16, size: u16, tables: [u64; 3]) {
+        self.set_common(22, index);
+        self.set_common(24, size);
+        for (offset, address) in [32, 40, 48].into_iter().zip(tables) {
             self.set_common(offset, address as u32);
             self.set_common(offset + 4, (address >> 32) as u32);
         }
         self.set_common(28, 1u16);
-        let status = self.status();
-        self.set_status(status | DRIVER_OK);
     }
 
     /// Brings the device up with all that it offers but EVENT_IDX.
@@ -355,9 +392,14 @@ impl Driver {
         assert_eq!(self.status(), ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK);
     }
 
-    /// Notifies queue 0 the slow way.
+    /// Notifies the queue the slow way.
     pub(crate) fn kick(&mut self) {
-        self.write(self.structures[&NOTIFY].0, 0u16);
+        self.kick_queue(self.queue);
+    }
+
+    /// Notifies any queue.
+    pub(crate) fn kick_queue(&mut self, queue: u16) {
+        self.write(self.structures[&NOTIFY].0 + 4 * u64::from(queue), queue);
     }
 
     /// Room for `len` bytes.

@@ -9,6 +9,8 @@ pub enum ThreadKind {
     Vcpu,
     /// Serves the queue of one disk.
     Disk,
+    /// Serves the queues of the CD-ROM drive.
+    Drive,
 }
 
 /// Called by each new thread before anything else, with what it is for: the place to take from the thread

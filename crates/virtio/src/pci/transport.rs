@@ -262,7 +262,7 @@ fn split(offset: u64) -> (u64, u64) {
 fn identity(device: DeviceType) -> Identity {
     let class = match device {
         // Mass storage, SCSI: what firmware and systems expect of a disk on virtio.
-        DeviceType::Block => [0x01, 0x00, 0x00],
+        DeviceType::Block | DeviceType::Scsi => [0x01, 0x00, 0x00],
         // No class fits.
         DeviceType::Entropy => [0x00, 0xff, 0x00],
     };
