@@ -135,7 +135,7 @@ static int start_queue(struct device *device, int interrupts)
     queue->interrupts = interrupts;
     queue->available.flags = interrupts ? 0 : NO_INTERRUPT;
     MMIO16(common + CONFIG_VECTOR) = NO_VECTOR;
-    MMIO16(common + QUEUE_SELECT) = 0;
+    MMIO16(common + QUEUE_SELECT) = device->number;
     MMIO16(common + QUEUE_SIZE) = ENTRIES;
     MMIO16(common + QUEUE_VECTOR) = interrupts ? 0 : NO_VECTOR;
     if (interrupts && MMIO16(common + QUEUE_VECTOR) != 0)
@@ -150,7 +150,14 @@ static int start_queue(struct device *device, int interrupts)
 
 int device_init(struct device *device, unsigned slot, uint64_t features, const struct message *message)
 {
+    return device_init_queue(device, slot, 0, features, message);
+}
+
+int device_init_queue(struct device *device, unsigned slot, uint16_t number, uint64_t features,
+                      const struct message *message)
+{
     device->slot = slot;
+    device->number = number;
     pci_enable(slot);
     if (!find_structures(device) || !negotiate(device, features))
         return 0;
@@ -189,7 +196,7 @@ uint32_t request(struct device *device, const struct piece *pieces, unsigned cou
     barrier();
     queue->available.index++;
     barrier();
-    MMIO16(device->notify) = 0;
+    MMIO16(device->notify) = device->number;
     wait_for_used(queue, before);
     barrier();
     return queue->used.ring[before % ENTRIES].length;

@@ -8,6 +8,7 @@
 
 #define VIRTIO_RNG 4
 #define VIRTIO_BLK 2
+#define VIRTIO_SCSI 8
 #define FEATURE_VERSION_1 (1ull << 32)
 
 struct device {
@@ -15,6 +16,8 @@ struct device {
     uint32_t common, notify, config;
     uint32_t notify_multiplier;
     uint64_t features;
+    /* The number of the queue that is used, and the queue. */
+    uint16_t number;
     struct queue *queue;
 };
 
@@ -33,6 +36,10 @@ unsigned find_device(unsigned slot, unsigned type);
  * message for each interrupt, or without interrupts. 0 if it can not be driven.
  */
 int device_init(struct device *device, unsigned slot, uint64_t features, const struct message *message);
+
+/* The same with another queue than the first. */
+int device_init_queue(struct device *device, unsigned slot, uint16_t number, uint64_t features,
+                      const struct message *message);
 
 /* Has the device serve one request, and waits for it. The number of bytes that it says it has written. */
 uint32_t request(struct device *device, const struct piece *pieces, unsigned count);

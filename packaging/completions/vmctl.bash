@@ -17,6 +17,7 @@ _vmctl_words() {
 # The command that the start of its name stands for.
 _vmctl_command() {
 	case $1 in
+	cd*) echo cdrom ;;
 	con*) echo console ;;
 	cr*) echo create ;;
 	e*) echo events ;;
@@ -39,6 +40,7 @@ _vmctl_command() {
 _vmctl_options() {
 	case $1 in
 	'') echo '-h -s -v --help --json --version' ;;
+	cdrom) echo '-f --json' ;;
 	console | help) ;;
 	create) echo '-b -i -s --json' ;;
 	reload) echo '-n --json' ;;
@@ -88,9 +90,9 @@ _vmctl_value() {
 
 _vmctl_operand() {
 	case $command in
-	'') _vmctl_reply 'console create events help load log pause reload reset restart-daemon show start status stop
+	'') _vmctl_reply 'cdrom console create events help load log pause reload reset restart-daemon show start status stop
 		unpause wait' ;;
-	console | pause | stop | unpause | wait) _vmctl_reply "$(_vmctl_names -r)" ;;
+	cdrom | console | pause | stop | unpause | wait) _vmctl_reply "$(_vmctl_names -r)" ;;
 	create | load) _vmctl_files ;;
 	help) command='' _vmctl_operand ;;
 	log) _vmctl_reply 'brief verbose' ;;
@@ -127,6 +129,9 @@ _vmctl() {
 		_vmctl_reply "$(_vmctl_options "$command")"
 	elif ((operands == 0)); then
 		_vmctl_operand
+	elif [[ $command == cdrom ]] && ((operands == 1)); then
+		_vmctl_files
+		[[ eject == "$cur"* ]] && COMPREPLY+=(eject)
 	fi
 }
 

@@ -43,6 +43,13 @@ function __vmctl_operand
 	test (count $operands) = 1
 end
 
+# The same, and what follows its operand is to come.
+function __vmctl_second_operand
+	__vmctl_command $argv; or return
+	__vmctl_read
+	test (count $operands) = 2
+end
+
 # Names, also with -r those that run only. Without a daemon there are none, and one that hangs is not waited for.
 function __vmctl_names
 	__vmctl_read
@@ -57,6 +64,7 @@ complete -c vmctl -n __vmctl_no_command -s s -rF -d 'Control socket'
 complete -c vmctl -n __vmctl_no_command -s v -d 'Show the messages to and from vmd'
 complete -c vmctl -n __vmctl_no_command -l version -d 'Show the version'
 
+complete -c vmctl -n __vmctl_no_command -a cdrom -d 'Show or change the disc in a CD-ROM drive'
 complete -c vmctl -n __vmctl_no_command -a console -d 'Attach to the console of a virtual machine'
 complete -c vmctl -n __vmctl_no_command -a create -d 'Make a disk image'
 complete -c vmctl -n __vmctl_no_command -a events -d 'Print what happens to virtual machines'
@@ -74,7 +82,9 @@ complete -c vmctl -n __vmctl_no_command -a stop -d 'Stop a virtual machine'
 complete -c vmctl -n __vmctl_no_command -a unpause -d 'Have a virtual machine go on'
 complete -c vmctl -n __vmctl_no_command -a wait -d 'Wait until a virtual machine has ended'
 
-complete -c vmctl -n '__vmctl_command cr e loa log p re sh st u w' -l json -d 'Print data as JSON'
+complete -c vmctl -n '__vmctl_command cd cr e loa log p re sh st u w' -l json -d 'Print data as JSON'
+
+complete -c vmctl -n '__vmctl_command cd' -s f -d 'Even if the guest has locked the disc in'
 
 complete -c vmctl -n '__vmctl_command cr' -s b -rF -d 'Base image'
 complete -c vmctl -n '__vmctl_command cr' -s i -rF -d 'Image to copy'
@@ -106,9 +116,10 @@ complete -c vmctl -n '__vmctl_command sto' -s f -d 'End it at once'
 complete -c vmctl -n '__vmctl_command sto' -s w -d 'Wait until it has ended'
 
 complete -c vmctl -n '__vmctl_operand cr loa' -F
-complete -c vmctl -n '__vmctl_operand h' -a 'console create events help load log pause reload reset restart-daemon'
+complete -c vmctl -n '__vmctl_operand h' -a 'cdrom console create events help load log pause reload reset restart-daemon'
 complete -c vmctl -n '__vmctl_operand h' -a 'show start status stop unpause wait'
 complete -c vmctl -n '__vmctl_operand log' -a 'brief verbose'
 complete -c vmctl -n '__vmctl_operand rese' -a 'all switches vms'
 complete -c vmctl -n '__vmctl_operand sh star stat' -a '(__vmctl_names)'
-complete -c vmctl -n '__vmctl_operand con p sto u w' -a '(__vmctl_names -r)'
+complete -c vmctl -n '__vmctl_operand cd con p sto u w' -a '(__vmctl_names -r)'
+complete -c vmctl -n '__vmctl_second_operand cd' -F -a eject

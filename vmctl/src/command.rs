@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::failure::{Failure, Outcome};
 use crate::options::{self, Arguments, Syntax, SyntaxError};
 use crate::{
-    Settings, console, create, events, help, manage, output, pause, restart, start, status, stop, wait,
+    Settings, cdrom, console, create, events, help, manage, output, pause, restart, start, status, stop, wait,
 };
 
 /// A command.
@@ -26,7 +26,13 @@ const PLAIN: Syntax = Syntax { letters: "", words: &[] };
 const DATA: Syntax = Syntax { letters: "", words: &["json"] };
 
 /// All commands, in the order in which they are shown.
-const COMMANDS: [Command; 16] = [
+const COMMANDS: [Command; 17] = [
+    Command {
+        name: "cdrom",
+        arguments: "[-f] [--json] id [path | eject]",
+        syntax: cdrom::SYNTAX,
+        action: cdrom::run,
+    },
     Command { name: "console", arguments: "id", syntax: PLAIN, action: console::run },
     Command {
         name: "create",
@@ -62,7 +68,7 @@ const COMMANDS: [Command; 16] = [
 ];
 
 /// The commands that OpenBSD has not.
-const OURS: [&str; 2] = ["events", "restart-daemon"];
+const OURS: [&str; 3] = ["cdrom", "events", "restart-daemon"];
 
 /// Runs the command in the first word with the others.
 pub fn dispatch(settings: &Settings, mut words: Vec<String>) -> Outcome {

@@ -9,6 +9,7 @@ fn name_of(start: &str) -> Result<&'static str, String> {
 #[test]
 fn a_command_is_found_by_the_shortest_start_that_only_it_has() {
     for (start, name) in [
+        ("cd", "cdrom"),
         ("con", "console"),
         ("cr", "create"),
         ("e", "events"),
@@ -53,15 +54,6 @@ fn run(line: &[&str]) -> String {
 }
 
 #[test]
-fn what_is_not_built_says_so_by_name() {
-    assert_eq!(
-        run(&["start", "web", "-d", "/dev/null", "-r", "cd.iso"]),
-        "vmctl: start -r: not supported yet\n\
-         vmctl: a CD-ROM cannot be given to a vm in this version; start it without\n"
-    );
-}
-
-#[test]
 fn what_prints_no_data_is_not_asked_for_data() {
     for line in [&["console", "web"][..], &["help"]] {
         let settings = Settings { json: true, ..nobody() };
@@ -76,6 +68,9 @@ fn what_prints_no_data_is_not_asked_for_data() {
 fn wrong_use_gives_the_usage_of_the_command() {
     for line in [&["stop"][..], &["stop", "-a", "web"], &["stop", "a", "b"]] {
         assert_eq!(run(line), "usage:  vmctl stop [-fw] [id | -a]\n");
+    }
+    for line in [&["cdrom"][..], &["cdrom", "-f", "web"], &["cdrom", "web", "eject", "now"]] {
+        assert_eq!(run(line), "usage:  vmctl cdrom [-f] [--json] id [path | eject]\n");
     }
     assert_eq!(run(&["wait", "-x", "web"]), "vmctl: unknown option -- x\nusage:  vmctl wait id\n");
     assert_eq!(run(&["console"]), "usage:  vmctl console id\n");

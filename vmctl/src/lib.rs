@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod cdrom;
 pub mod client;
 mod command;
 mod console;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use proto::api::{Event, EventKind, Vm};
+use proto::api::{Drive, Event, EventKind, Vm};
 use proto::{PlanStep, format_scaled};
 use serde::Serialize;
 
@@ -101,10 +101,19 @@ pub fn event(event: &Event) -> String {
         (EventKind::State, Some(state), _) => state.to_string(),
         (EventKind::Ended, _, Some(exit)) => format!("ended: {}", exit.message),
         (EventKind::Rebooted, ..) => "rebooted".to_owned(),
+        (EventKind::Disc, ..) => "disc changed".to_owned(),
         (EventKind::Forgotten, ..) => "forgotten".to_owned(),
         (EventKind::State | EventKind::Ended, ..) => "changed".to_owned(),
     };
     format!("{} {} {what}\n", event.id, event.name)
+}
+
+/// What is in a drive: `/srv/install.iso, locked`.
+pub fn drive(drive: &Drive) -> String {
+    let disc = drive.disc.as_ref().map_or_else(|| "no medium".to_owned(), |disc| disc.display().to_string());
+    let locked = if drive.locked { ", locked by the guest" } else { "" };
+    let open = if drive.open { ", tray opened by the guest" } else { "" };
+    format!("{disc}{locked}{open}\n")
 }
 
 /// Data as JSON, as the daemon sent it.

@@ -108,3 +108,12 @@ fn an_event_is_a_line() {
     assert_eq!(told(Happening::Ended(ExitReason::PoweredOff)), "1 web ended: powered off\n");
     assert_eq!(told(Happening::Rebooted), "1 web rebooted\n");
 }
+
+#[test]
+fn a_drive_is_what_is_in_it_and_what_the_guest_has_done_to_it() {
+    let full = Drive { id: VmId(3), disc: Some("/srv/a.iso".into()), locked: true, open: false };
+    assert_eq!(drive(&full), "/srv/a.iso, locked by the guest\n");
+    let open = Drive { locked: false, open: true, ..full.clone() };
+    assert_eq!(drive(&open), "/srv/a.iso, tray opened by the guest\n");
+    assert_eq!(drive(&Drive { disc: None, locked: false, ..full }), "no medium\n");
+}

@@ -15,9 +15,6 @@ use crate::{Settings, console, create, output, warn};
 pub const SYNTAX: Syntax =
     Syntax { letters: "B:b:cd:i:Lm:n:r:t:", words: &["cpus:", "initrd:", "cmdline:", "json"] };
 
-/// Options whose parts of the machine do not exist yet.
-const NOT_YET: [(&str, &str); 1] = [("r", "a CD-ROM")];
-
 pub fn run(settings: &Settings, arguments: &Arguments) -> Outcome {
     let target = Target::parse(arguments.operand()?)?;
     if settings.json && arguments.has("c") {
@@ -54,7 +51,12 @@ fn failed(error: ClientError) -> Failure {
         RefusalKind::NotPermitted => "start vm command failed: Operation not permitted",
         RefusalKind::Memory => "start vm command failed: Cannot allocate memory",
         RefusalKind::Template => "invalid template",
-        RefusalKind::BootImage | RefusalKind::NotRunning | RefusalKind::Unsupported | RefusalKind::Failed => {
+        RefusalKind::Cdrom => "could not find specified iso image",
+        RefusalKind::BootImage
+        | RefusalKind::NotRunning
+        | RefusalKind::Locked
+        | RefusalKind::Unsupported
+        | RefusalKind::Failed => {
             let text = format!("start vm command failed: {}", refusal.message);
             return Failure::new(text).because(refusal);
         }
@@ -80,10 +82,6 @@ fn read(arguments: &Arguments) -> Result<Option<Spec>, Failure> {
 }
 
 fn apply(spec: &mut Spec, Given { name, value }: &Given) -> Outcome {
-    if let Some((_, what)) = NOT_YET.iter().find(|(letter, _)| letter == name) {
-        let hint = format!("{what} cannot be given to a vm in this version; start it without");
-        return Err(Failure::new(format!("start -{name}: not supported yet")).hint(hint));
-    }
     match name.as_str() {
         "b" => once(&mut spec.boot, "boot image", regular_file("boot image", value)?),
         "initrd" => once(&mut spec.initrd, "initrd", regular_file("initrd", value)?),
@@ -92,6 +90,7 @@ fn apply(spec: &mut Spec, Given { name, value }: &Given) -> Outcome {
         "B" => once(&mut spec.boot_device, "boot device", boot_device(value)?),
         "m" => once(&mut spec.memory, "memory size", memory(value)?),
         "cpus" => once(&mut spec.cpus, "number of cpus", cpus(value)?),
+        "r" => once(&mut spec.cdrom, "iso image", resolve("iso image", value)?),
         "d" => {
             spec.disks.get_or_insert_default().push(disk(value)?);
             Ok(())
@@ -142,18 +141,19 @@ fn complete(mut spec: Spec, target: &Target) -> Result<Spec, Failure> {
         VmName::new(name).map_err(|e| Failure::new("invalid VM name").hint(e.to_string()))?.to_string();
     let disks = spec.disks.as_ref().map_or(0, Vec::len);
     let alone = spec.template.is_none();
-    if alone && spec.boot.is_none() && disks == 0 {
-        let hint = "a new vm needs -b or -d, and one that vmd knows is started without settings";
+    if alone && spec.boot.is_none() && disks == 0 && spec.cdrom.is_none() {
+        let hint = "a new vm needs -b, -d or -r, and one that vmd knows is started without settings";
         return Err(Failure::new("no kernel or disk/cdrom specified").hint(hint));
     }
     if disks > VmSpec::MAX_DISKS {
         return Err(Failure::new("too many disks").hint(format!("at most {}", VmSpec::MAX_DISKS)));
     }
+    let drives = disks + usize::from(spec.cdrom.is_some());
     match spec.interfaces.as_ref().map_or(0, Vec::len) {
         0 if alone && spec.boot.is_none() => warn("starting without network interfaces"),
         0 => {}
-        count if count + disks > VmSpec::MAX_DEVICES => {
-            let hint = format!("at most {} with the disks", VmSpec::MAX_DEVICES);
+        count if count + drives > VmSpec::MAX_DEVICES => {
+            let hint = format!("at most {} with disks and CD-ROM", VmSpec::MAX_DEVICES);
             return Err(Failure::new("too many network interfaces").hint(hint));
         }
         _ => warn("networks do not take effect in this version"),
@@ -205,7 +205,7 @@ fn disk(argument: &str) -> Result<Disk, Failure> {
 }
 
 /// The daemon has another working directory and must not be led astray by a link that changes meanwhile.
-fn resolve(what: &str, path: &str) -> Result<PathBuf, Failure> {
+pub fn resolve(what: &str, path: &str) -> Result<PathBuf, Failure> {
     std::fs::canonicalize(path)
         .map_err(|e| Failure::new(format!("{what} {path}: {}", output::errno_text(&e))))
 }

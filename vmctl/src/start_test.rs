@@ -31,14 +31,16 @@ fn settings_are_read_in_all_their_forms() {
         boot: Some(canonical.clone()),
         cmdline: Some("console=ttyS0".into()),
         disks: Some(vec![Disk { path: canonical.clone(), format: Some(proto::DiskFormat::Raw) }]),
+        cdrom: Some(canonical.clone()),
         ..Spec::default()
     };
     let raw = format!("raw:{path}");
     let glued = format!("-b{path}");
     for line in [
-        ["web", "-m", "1G", "--cpus", "2", "-b", path, "--cmdline", "console=ttyS0", "-d", path].as_slice(),
-        &["-m1G", "--cpus=2", &glued, "--cmdline=console=ttyS0", "-d", &raw, "web"],
-        &["-m 1G", "--cpus", "2", "web", "-b", path, "--cmdline", "console=ttyS0", "-d", path],
+        ["web", "-m", "1G", "--cpus", "2", "-b", path, "--cmdline", "console=ttyS0", "-d", path, "-r", path]
+            .as_slice(),
+        &["-m1G", "--cpus=2", &glued, "--cmdline=console=ttyS0", "-d", &raw, "-r", path, "web"],
+        &["-m 1G", "--cpus", "2", "web", "-b", path, "--cmdline", "console=ttyS0", "-d", path, "-r", path],
     ] {
         assert_eq!(spec(line), expected, "{line:?}");
     }
@@ -48,7 +50,8 @@ fn settings_are_read_in_all_their_forms() {
 fn paths_are_made_absolute_and_must_exist() {
     let here = spec(&["-b", "Cargo.toml", "web"]).boot.unwrap();
     assert!(here.is_absolute() && here.ends_with("vmctl/Cargo.toml"), "{here:?}");
-    for (option, what) in [("-b", "boot image"), ("-d", "disk"), ("--initrd", "initrd")] {
+    for (option, what) in [("-b", "boot image"), ("-d", "disk"), ("-r", "iso image"), ("--initrd", "initrd")]
+    {
         let text = read_line(&[option, "/nonexistent", "web"]).unwrap_err();
         assert_eq!(text, format!("vmctl: {what} /nonexistent: No such file or directory\n"));
     }
@@ -116,6 +119,8 @@ fn a_new_machine_needs_a_name_and_something_to_start() {
         nothing.starts_with("vmctl: no kernel or disk/cdrom specified\nvmctl: a new vm needs"),
         "{nothing}"
     );
+    let disc = Spec { cdrom: Some("/cd.iso".into()), ..Spec::default() };
+    assert_eq!(complete(disc, "web").unwrap().cdrom, Some("/cd.iso".into()));
     let disk = Disk { path: "/disk".into(), format: None };
     let many = Spec { disks: Some(vec![disk; VmSpec::MAX_DISKS + 1]), ..kernel() };
     assert_eq!(
@@ -135,6 +140,7 @@ fn refusals_have_the_known_first_line_and_ours_behind_it() {
         (RefusalKind::NotFound, "start vm command failed: No such file or directory"),
         (RefusalKind::AlreadyExists, "start vm command failed: Operation already in progress"),
         (RefusalKind::NotPermitted, "start vm command failed: Operation not permitted"),
+        (RefusalKind::Cdrom, "could not find specified iso image"),
         (RefusalKind::Memory, "start vm command failed: Cannot allocate memory"),
     ] {
         assert_eq!(text(kind), format!("vmctl: {words}\nvmctl: because\n"));

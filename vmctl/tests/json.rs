@@ -30,6 +30,7 @@ fn answer(parameters: Value) -> Value {
 fn an_answer_is_an_object_on_a_line_and_what_is_said_stays() {
     let exit = json!({ "how": "killed", "code": 9, "message": "its process was killed by signal 9" });
     let started = json!({ "id": 3, "name": "web", "tty": "/dev/pts/7" });
+    let drive = json!({ "id": 3, "disc": "/srv/a.iso", "locked": true, "open": false });
     for (line, reply, said) in [
         (&["start", "web"][..], started, "vmctl: started vm 3 successfully, tty /dev/pts/7\n"),
         (&["stop", "web"], json!({ "id": 3, "exit": null }), "stopping vm web: requested to shutdown vm 3\n"),
@@ -37,6 +38,9 @@ fn an_answer_is_an_object_on_a_line_and_what_is_said_stays() {
         (&["wait", "web"], json!({ "id": 3, "exit": exit }), "waiting for vm web: terminated vm 3\n"),
         (&["pause", "web"], json!({ "id": 3 }), "vmctl: paused vm 3 successfully\n"),
         (&["unpause", "web"], json!({ "id": 3 }), "vmctl: unpaused vm 3 successfully\n"),
+        (&["cdrom", "web", "eject"], drive.clone(), "vmctl: ejected disc of vm 3 successfully\n"),
+        (&["cdrom", "-f", "web", "/dev/null"], drive.clone(), "vmctl: changed disc of vm 3 successfully\n"),
+        (&["cdrom", "web"], drive, ""),
         (&["load", "/etc/vm.conf"], json!({}), ""),
         (&["reset"], json!({}), ""),
         (&["log", "brief"], json!({}), ""),
@@ -62,6 +66,7 @@ fn a_refusal_is_an_object_too() {
             &["unpause", "web"],
             "vmctl: unpause vm command failed: No such file or directory\nvmctl: because\n",
         ),
+        (&["cdrom", "web"], "vmctl: cdrom command failed: No such file or directory\nvmctl: because\n"),
         (&["load", "/etc/vm.conf"], "vmctl: command failed\nvmctl: because\n"),
         (&["reload"], "vmctl: command failed\nvmctl: because\n"),
         (&["restart-daemon"], "vmctl: because\n"),

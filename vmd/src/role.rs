@@ -55,6 +55,8 @@ pub enum VmThread {
     Vcpu,
     /// Serves one disk.
     Disk,
+    /// Serves the CD-ROM drive.
+    Drive,
 }
 
 /// What is left of root's privileges in the parent.
@@ -144,6 +146,7 @@ impl VmThread {
             Self::Owner => vm::OWNER,
             Self::Vcpu => vm::VCPU,
             Self::Disk => vm::DISK,
+            Self::Drive => vm::DRIVE,
         };
         tables.iter().copied().flatten()
     }

@@ -2,7 +2,7 @@ use privsep::sandbox::Verdict;
 
 use super::*;
 
-const THREADS: [VmThread; 3] = [VmThread::Owner, VmThread::Vcpu, VmThread::Disk];
+const THREADS: [VmThread; 4] = [VmThread::Owner, VmThread::Vcpu, VmThread::Disk, VmThread::Drive];
 
 fn all_rules() -> impl Iterator<Item = &'static Rule> {
     Role::ALL.into_iter().flat_map(Role::rules).chain(THREADS.into_iter().flat_map(VmThread::rules))

@@ -24,8 +24,8 @@ pub const INITRAMFS: &[Package] = &[any("busybox-static"), any("kmod")];
 /// For the Debian guest.
 pub const GUEST: &[Package] = &[any("mmdebstrap"), any("e2fsprogs")];
 
-/// For lab hosts. Older versions of QEMU hang with a guest inside the guest.
-pub const LAB: &[Package] = &[Package { name: "qemu-system-x86", minimum: Some("1:10.0") }];
+/// For lab hosts, and the discs that are made in them. Older versions of QEMU hang with a guest inside the guest.
+pub const LAB: &[Package] = &[Package { name: "qemu-system-x86", minimum: Some("1:10.0") }, any("xorriso")];
 
 /// For the test guests and what the tests check with.
 pub const TEST: &[Package] = &[any("gcc"), any("make"), any("acpica-tools"), any("qemu-utils")];

@@ -95,8 +95,8 @@ pub(crate) enum Setting {
     Firmware,
     /// `disk "path" [format word]`
     Disk { path: Text, format: Option<Text> },
-    /// `cdrom "path"`
-    Cdrom(Text),
+    /// `cdrom "path"`, `cdrom`
+    Cdrom(Option<Text>),
     /// `[local] interface [tap] [options]`
     Nic(Nic),
     /// `interfaces 2`

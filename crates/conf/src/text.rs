@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 use std::path::Path;
 
-use proto::{AllowInstance, Globals, LocalInet6, NicSpec, Owner, SwitchSpec, VmSpec};
+use proto::{AllowInstance, CdromSpec, Globals, LocalInet6, NicSpec, Owner, SwitchSpec, VmSpec};
 
 use crate::lexer::{continues_word, starts_word};
 use crate::load::Config;
@@ -85,8 +85,10 @@ fn write_vm(vm: &VmSpec, out: &mut String) -> fmt::Result {
     for disk in &vm.disks {
         writeln!(out, "\tdisk {} format {}", quoted_path(&disk.path), disk.format)?;
     }
-    if let Some(cdrom) = &vm.cdrom {
-        writeln!(out, "\tcdrom {}", quoted_path(cdrom))?;
+    match &vm.cdrom {
+        Some(CdromSpec { disc: Some(disc) }) => writeln!(out, "\tcdrom {}", quoted_path(disc))?,
+        Some(CdromSpec { disc: None }) => writeln!(out, "\tcdrom")?,
+        None => {}
     }
     vm.nics.iter().try_for_each(|nic| write_nic(nic, out))?;
     policy(vm, out)?;

@@ -17,11 +17,6 @@ pub(crate) fn encryption(place: Span) -> Diagnostic {
     refusal("sev", place, "the memory of a virtual machine is not encrypted").help("remove it for now")
 }
 
-/// `cdrom`
-pub(crate) fn cdrom(place: Span) -> Diagnostic {
-    refusal("cdrom", place, "a virtual machine has no CD-ROM drive")
-}
-
 /// `firmware`
 pub(crate) fn firmware(place: Span) -> Diagnostic {
     refusal("firmware", place, "a virtual machine starts from a kernel")

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use proto::{
-    AllowInstance, BootDevice, CpuCount, DiskFormat, DiskSpec, Given, InstanceError, MemorySize, NicSpec,
-    Owner, RestartPolicy, VmName, VmSpec,
+    AllowInstance, BootDevice, CdromSpec, CpuCount, DiskFormat, DiskSpec, Given, InstanceError, MemorySize,
+    NicSpec, Owner, RestartPolicy, VmName, VmSpec,
 };
 
 use crate::ast::{Setting, Text, VmOption};
@@ -30,7 +30,7 @@ pub(crate) struct VmBuilder {
     boot_device: Option<BootDevice>,
     initrd: Once<PathBuf>,
     cmdline: Once<String>,
-    cdrom: Once<PathBuf>,
+    cdrom: Once<CdromSpec>,
     disks: Vec<DiskSpec>,
     nics: Vec<NicSpec>,
     interfaces: Once<usize>,
@@ -91,10 +91,7 @@ impl VmBuilder {
             Setting::Cmdline(text) => self.cmdline.set("cmdline", word, values::cmdline(&text), report),
             Setting::Firmware => self.refuse(unsupported::firmware(word), report),
             Setting::Disk { path, format } => self.disk(word, &path, format.as_ref(), env, report),
-            Setting::Cdrom(path) => {
-                self.cdrom.set("cdrom", word, values::regular_file(&path, env), report);
-                self.refuse(unsupported::cdrom(word), report);
-            }
+            Setting::Cdrom(path) => self.drive(word, path.as_ref(), env, report),
             Setting::Nic(nic) => self.nic(word, network::nic(&nic, report), report),
             Setting::Interfaces(count) => self.interface_count(word, &count, report),
             Setting::Owner(account) => self.owner.set(word, values::owner(&account, env), report),
@@ -130,6 +127,20 @@ impl VmBuilder {
         }
     }
 
+    /// A drive with a disc in it, or an empty one.
+    fn drive(
+        &mut self,
+        word: Span,
+        disc: Option<&Text>,
+        env: &mut dyn Environment,
+        report: &mut Diagnostics,
+    ) {
+        let disc = disc.map(|path| values::disk_image(path, env)).transpose();
+        if self.cdrom.is_set() || self.has_room(word, report) {
+            self.cdrom.set("cdrom", word, disc.map(|disc| CdromSpec { disc }), report);
+        }
+    }
+
     fn nic(&mut self, word: Span, nic: NicSpec, report: &mut Diagnostics) {
         if self.has_room(word, report) {
             self.nics.push(nic);
@@ -142,7 +153,7 @@ impl VmBuilder {
         let fits = self.devices <= VmSpec::MAX_DEVICES;
         if !fits {
             let error = Diagnostic::error(format!(
-                "more than {} disks and network interfaces together",
+                "more than {} disks, network interfaces and CD-ROM drives together",
                 VmSpec::MAX_DEVICES
             ));
             report.push(error.at(word, format!("this is number {}", self.devices)));

@@ -139,6 +139,7 @@ fn describe(vm: &VmSpec, out: &mut String) -> fmt::Result {
         writeln!(out, "    {nic:?}")?;
     }
     if cdrom.is_some() || boot_device.is_some() {
+        let cdrom = cdrom.as_ref().map(|cdrom| &cdrom.disc);
         writeln!(out, "    cdrom {cdrom:?}, boot device {boot_device:?}")?;
     }
     if *allow != AllowInstance::default() {

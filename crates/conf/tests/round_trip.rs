@@ -13,9 +13,9 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proto::{
-    AllowInstance, BootDevice, CpuCount, DiskFormat, DiskSpec, Globals, GroupName, InterfaceName, Ipv4Prefix,
-    Ipv6Prefix, LocalInet6, MacAddress, MemorySize, NicSpec, Owner, RestartPolicy, Staggered, SwitchName,
-    SwitchSpec, TapName, VmName, VmSpec,
+    AllowInstance, BootDevice, CdromSpec, CpuCount, DiskFormat, DiskSpec, Globals, GroupName, InterfaceName,
+    Ipv4Prefix, Ipv6Prefix, LocalInet6, MacAddress, MemorySize, NicSpec, Owner, RestartPolicy, Staggered,
+    SwitchName, SwitchSpec, TapName, VmName, VmSpec,
 };
 
 /// A system with one configuration file, where every path is a file and nobody has an account.
@@ -151,6 +151,7 @@ prop_compose! {
         initrd in option::of(path()),
         cmdline in text(),
         disks in vec(path(), 0..4),
+        cdrom in option::of(option::of(path()).prop_map(|disc| CdromSpec { disc })),
         nics in vec(nic(), 0..4),
         boot_device in option::of(boot_device()),
         owner in owner(),
@@ -166,6 +167,7 @@ prop_compose! {
             initrd,
             cmdline,
             disks: disks.into_iter().map(|path| DiskSpec { path, format: DiskFormat::Raw }).collect(),
+            cdrom,
             nics,
             boot_device,
             owner,

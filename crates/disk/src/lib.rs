@@ -20,4 +20,4 @@ mod uring;
 pub use backend::{BlockBackend, Buffer, Completion, Memory, Request};
 pub use create::{CreateError, create_raw};
 pub use image::{ImageError, RawImage, SECTOR, Syncer};
-pub use lock::{LockError, lock_exclusive};
+pub use lock::{LockError, lock_exclusive, lock_shared};

@@ -25,8 +25,10 @@ const WRITE: i64 = 1;
 const RESIZE: i64 = 3;
 
 /// The rights that the only writer of an image needs.
-const NEEDED: [i64; 2] = [CONSISTENT_READ, WRITE];
-/// The rights that nobody else may have meanwhile.
+const WRITER: [i64; 2] = [CONSISTENT_READ, WRITE];
+/// The rights that a reader needs.
+const READER: [i64; 1] = [CONSISTENT_READ];
+/// The rights that nobody else may have, whether one writes to an image or relies on what is in it.
 const EXCLUSIVE: [i64; 2] = [WRITE, RESIZE];
 
 /// Why an image could not be locked.
@@ -47,16 +49,30 @@ pub enum LockError {
 /// # Errors
 /// [`LockError::InUse`] if anybody writes to the image or insists that nobody does.
 pub fn lock_exclusive(image: &File, path: &Path) -> Result<(), LockError> {
+    lock(image, path, &WRITER)
+}
+
+/// Locks an image for one of any number of readers, without waiting. It is enough that it is open for reading.
+///
+/// The lock lasts until the last copy of this open file is closed.
+///
+/// # Errors
+/// [`LockError::InUse`] if anybody writes to the image.
+pub fn lock_shared(image: &File, path: &Path) -> Result<(), LockError> {
+    lock(image, path, &READER)
+}
+
+fn lock(image: &File, path: &Path, needed: &[i64]) -> Result<(), LockError> {
     let system = |error| LockError::System(path.to_owned(), error);
     // Take first, look afterwards: of two who come together both may fail, but never both succeed.
-    let taken = NEEDED.map(|right| USED.saturating_add(right)).into_iter();
+    let taken = needed.iter().map(|right| USED.saturating_add(*right));
     for byte in taken.chain(EXCLUSIVE.map(|right| UNSHARED.saturating_add(right))) {
         share(image, byte).map_err(|error| match error.raw_os_error() {
             Some(libc::EAGAIN | libc::EACCES) => LockError::InUse(path.to_owned()),
             _ => system(error),
         })?;
     }
-    let opposed = NEEDED.map(|right| UNSHARED.saturating_add(right)).into_iter();
+    let opposed = needed.iter().map(|right| UNSHARED.saturating_add(*right));
     for byte in opposed.chain(EXCLUSIVE.map(|right| USED.saturating_add(right))) {
         if held_by_other(image, byte).map_err(system)? {
             return Err(LockError::InUse(path.to_owned()));

@@ -62,6 +62,22 @@ fn a_reader_that_wants_no_writer_is_refused_and_refuses_us() {
     assert!(matches!(lock_exclusive(&open(&image), image.path()), Err(LockError::InUse(_))));
 }
 
+#[test]
+fn readers_share_an_image_and_keep_writers_away() {
+    let image = image();
+    let read = || File::open(image.path()).unwrap();
+    let readers = [read(), read()];
+    for reader in &readers {
+        lock_shared(reader, image.path()).unwrap();
+    }
+    assert!(lock_like_a_reader(&open(&image)));
+    assert!(matches!(lock_exclusive(&open(&image), image.path()), Err(LockError::InUse(_))));
+    drop(readers);
+    let writer = open(&image);
+    lock_exclusive(&writer, image.path()).unwrap();
+    assert!(matches!(lock_shared(&read(), image.path()), Err(LockError::InUse(_))));
+}
+
 /// With the real thing, where it is installed: a copy reads the image, a resize writes to it.
 #[test]
 fn qemu_img_keeps_away() {

@@ -11,7 +11,7 @@ use proto::{BootDevice, VmSpec};
 
 use crate::bus::Bus;
 use crate::cpu::{Board, Cpus};
-use crate::devices::Devices;
+use crate::devices::{Devices, Images};
 use crate::error::{BuildError, LoadError};
 use crate::event::Events;
 use crate::layout::KVM_PRIVATE;
@@ -31,7 +31,8 @@ impl Machine {
         let vm = kvm.create_vm(memory.ram().clone(), KVM_PRIVATE)?;
         let (ports, memory_bus) = (Arc::new(Bus::default()), Arc::new(Bus::default()));
         let events = Arc::new(Events::new().map_err(BuildError::Event)?);
-        let devices = Devices::new(spec, resources.disks, memory.ram(), &resources.thread_hook)?;
+        let images = Images { disks: resources.disks, cdrom: resources.cdrom };
+        let devices = Devices::new(spec, images, memory.ram(), &resources.thread_hook)?;
         let kernel = Arc::new(vm.clone());
         let pci = PciBus::new(devices.functions.clone(), ports.clone(), memory_bus.clone(), kernel)
             .map_err(LoadError::from)?;

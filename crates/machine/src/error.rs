@@ -30,6 +30,9 @@ pub enum BuildError {
         /// Why.
         source: io::Error,
     },
+    /// The CD-ROM drive could not be made, or its disc can not be used.
+    #[error("can not make the CD-ROM drive with its disc")]
+    Cdrom(#[source] io::Error),
     /// A device could not be made.
     #[error("can not make the {device} of the machine")]
     Device {

@@ -29,6 +29,8 @@ pub struct Resources {
     pub initrd: Option<File>,
     /// The disks in the order of the specification, open for reading and writing and locked.
     pub disks: Vec<File>,
+    /// The disc in the CD-ROM drive, open for reading and locked. Whether there is a drive, the specification says.
+    pub cdrom: Option<File>,
     /// Where the first serial line's output goes.
     pub console: Arc<dyn SerialOutput>,
     /// Called first thing in each thread that the machine makes.

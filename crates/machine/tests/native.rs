@@ -67,6 +67,7 @@ fn machine(code: &Code, cpus: u64) -> Option<(Machine, Arc<Console>)> {
         kernel: file(&code.elf()),
         initrd: None,
         disks: Vec::new(),
+        cdrom: None,
         console: console.clone(),
         thread_hook: Arc::new(|_| {}),
     };

@@ -29,7 +29,7 @@ fn template() -> VmSpec {
         initrd: Some("/initrd".into()),
         cmdline: "quiet".into(),
         disks: vec![disk("/template.img")],
-        cdrom: Some("/cd.iso".into()),
+        cdrom: Some(crate::CdromSpec::with("/cd.iso".into())),
         nics: vec![nic("a", Some("tap1"), Some(1)), nic("b", Some("tap2"), Some(2))],
         owner: Owner { uid: 1000, gid: Some(50) },
         allow: AllowInstance { boot: true, ..AllowInstance::default() },

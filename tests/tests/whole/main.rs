@@ -1,6 +1,8 @@
 //! vmd as a whole with the small guests of `guests/`, on a real `/dev/kvm`: what a user and a guest see.
 
 #[cfg(test)]
+mod cdrom;
+#[cfg(test)]
 mod check;
 #[cfg(test)]
 mod console;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use proto::{Happening, PlanAction, PlanStep, VmEvent};
+use proto::{DriveInfo, DriveState, Happening, PlanAction, PlanStep, VmEvent};
 use serde::Serialize;
 use zlink::idl::{CustomType, Field, Interface, Type};
 
@@ -54,6 +54,7 @@ fn sample(parameter: &str) -> Value {
     match parameter {
         "vm" => json!("web"),
         "force" | "wait" | "dryRun" => json!(true),
+        "disc" => json!("/srv/disc2.iso"),
         "file" => json!("/etc/more.conf"),
         "what" => json!("vms"),
         "level" => json!("verbose"),
@@ -77,6 +78,7 @@ fn the_service_replies_as_the_file_says() {
             "Wait" => std::slice::from_ref(&ended),
             "Break" | "Load" | "Reset" | "SetLogLevel" => &[Reply::Done],
             "Pause" | "Unpause" => &[Reply::Acted { id: VmId(1) }],
+            "Cdrom" | "ChangeCdrom" => &[Reply::Drive(drive())],
             "Reload" => &[Reply::Step(step()), Reply::Done],
             "Restart" => &[Reply::Leaving { command: vec!["/usr/sbin/vmd".to_owned()] }],
             // It has no end, and is called in another way.
@@ -90,6 +92,11 @@ fn the_service_replies_as_the_file_says() {
     }
 }
 
+fn drive() -> DriveInfo {
+    let state = DriveState { locked: true, open: false };
+    DriveInfo { id: VmId(1), disc: Some("/srv/disc2.iso".into()), state }
+}
+
 fn step() -> PlanStep {
     let name = VmName::new("web").unwrap();
     let setting = |word: &str| vec![word.to_owned()];
@@ -101,6 +108,7 @@ fn what_happens_is_told_as_the_file_says() {
     let happenings = [
         Happening::State(VmState::Running),
         Happening::Rebooted,
+        Happening::DiscChanged,
         Happening::Ended(ExitReason::Killed(9)),
         Happening::Forgotten,
     ];
@@ -139,6 +147,7 @@ fn check_object<'a>(
 fn check(interface: &Interface<'_>, ty: &Type<'_>, value: &Value, at: &str) {
     match ty {
         Type::Int => assert!(value.is_i64(), "{at}: {value}"),
+        Type::Bool => assert!(value.is_boolean(), "{at}: {value}"),
         Type::String => assert!(value.is_string(), "{at}: {value}"),
         Type::Optional(inner) => {
             if !value.is_null() {

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use proto::api::{INTERFACE, Spec};
-use proto::{Refusal, RefusalKind, Request, ResetKind, StopMode, VmRef, VmSpec};
+use proto::{DriveRequest, Refusal, RefusalKind, Request, ResetKind, StopMode, VmRef, VmSpec};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -89,6 +89,14 @@ fn request(method: &str, parameters: &mut Parameters) -> Result<Option<Request>,
         "Break" => Request::Break(parameters.vm()?),
         "Pause" => Request::Pause(parameters.vm()?),
         "Unpause" => Request::Unpause(parameters.vm()?),
+        "Cdrom" => Request::Drive(parameters.vm()?, DriveRequest::Look),
+        "ChangeCdrom" => Request::Drive(
+            parameters.vm()?,
+            DriveRequest::Change {
+                disc: parameters.optional_file("disc")?,
+                force: parameters.flag("force")?,
+            },
+        ),
         "Reload" => Request::Reload { dry_run: parameters.flag("dryRun")? },
         "Load" => Request::Load(parameters.file()?),
         "Reset" => Request::Reset(parameters.take::<Option<_>>("what")?.unwrap_or(ResetKind::All)),
@@ -141,21 +149,28 @@ impl Parameters {
         request.map_err(|e| refused(RefusalKind::Failed, e.to_string()))
     }
 
-    /// The daemon has another working directory than the client.
     fn file(&mut self) -> Result<PathBuf, Fault> {
-        let file: PathBuf = self.take("file")?;
-        match file.is_absolute() {
-            true => Ok(file),
-            false => {
-                let text = format!("{} is not an absolute path", file.display());
-                Err(refused(RefusalKind::Failed, text))
-            }
-        }
+        absolute(self.take("file")?)
+    }
+
+    fn optional_file(&mut self, name: &str) -> Result<Option<PathBuf>, Fault> {
+        self.take::<Option<PathBuf>>(name)?.map(absolute).transpose()
     }
 
     /// What is left is not of the method.
     fn end(self) -> Result<(), Fault> {
         self.0.keys().next().map_or(Ok(()), |name| Err(invalid(name)))
+    }
+}
+
+/// The daemon has another working directory than the client.
+fn absolute(file: PathBuf) -> Result<PathBuf, Fault> {
+    match file.as_os_str().len() {
+        length if length > VmSpec::MAX_PATH => {
+            Err(refused(RefusalKind::Failed, format!("a path of {length} bytes is too long")))
+        }
+        _ if file.is_absolute() => Ok(file),
+        _ => Err(refused(RefusalKind::Failed, format!("{} is not an absolute path", file.display()))),
     }
 }
 

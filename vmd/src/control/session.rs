@@ -2,7 +2,9 @@
 
 use std::io;
 
-use proto::api::{Acted, ErrorDetail, Event, Exit, INTERFACE, Leaving, Listing, Plan, Started, Stopped, Vm};
+use proto::api::{
+    Acted, Drive, ErrorDetail, Event, Exit, INTERFACE, Leaving, Listing, Plan, Started, Stopped, Vm,
+};
 use proto::{Peer, Refusal, Reply, Request};
 use serde::Serialize;
 use tokio::net::UnixStream;
@@ -122,6 +124,7 @@ impl Client {
                     };
                 }
                 Reply::Leaving { command } => return self.reply(&Leaving { command }).await,
+                Reply::Drive(info) => return self.reply(&Drive::from(info)).await,
                 Reply::Acted { id } => return self.reply(&Acted { id }).await,
                 Reply::Started { id, name, tty } => return self.reply(&Started { id, name, tty }).await,
                 Reply::Stopping { id } if !answers.waits() => {

@@ -31,6 +31,14 @@ pub fn may_instantiate(peer: &Peer, allow: &AllowInstance) -> bool {
     peer.uid == 0 || allow.owner.is_some_and(|owner| may(peer, Act::Operate, owner))
 }
 
+/// Whether `peer` may put a disc into the drive of a machine that belongs to `owner`: who operates it may, but of an
+/// instance only if its template lets instances have discs of their own. `template` is what is known of that, `None`
+/// inside if it is not known any more.
+pub fn may_change_disc(peer: &Peer, owner: Owner, template: Option<Option<&AllowInstance>>) -> bool {
+    let chooses = template.is_none_or(|allow| allow.is_some_and(|allow| allow.cdrom));
+    peer.uid == 0 || (may(peer, Act::Operate, owner) && chooses)
+}
+
 /// What of an instance its template does not let `peer` choose, by the words of vm.conf(5).
 pub fn withheld(peer: &Peer, template: &VmSpec, own: &VmSpec, given: Given) -> Option<&'static str> {
     let allow = &template.allow;

@@ -1,4 +1,4 @@
-use proto::{DiskFormat, DiskSpec, MemorySize, VmName};
+use proto::{CdromSpec, DiskFormat, DiskSpec, MemorySize, VmName};
 
 use super::*;
 
@@ -66,13 +66,28 @@ fn a_template_withholds_what_it_does_not_name() {
         ("memory", VmSpec { memory, ..plain.clone() }, of_memory),
         ("boot", VmSpec { boot: Some("/k".into()), ..plain.clone() }, none),
         ("boot", plain.clone(), of_cmdline),
-        ("cdrom", VmSpec { cdrom: Some("/cd".into()), ..plain.clone() }, none),
+        ("cdrom", VmSpec { cdrom: Some(CdromSpec::with("/cd".into())), ..plain.clone() }, none),
     ] {
         assert_eq!(withheld(&user, &plain, &own, given), Some(word));
         assert_eq!(withheld(&root, &plain, &own, given), None, "nothing binds root");
         assert_eq!(withheld(&user, &VmSpec { allow: all, ..plain.clone() }, &own, given), None);
     }
     assert_eq!(withheld(&user, &plain, &plain, of_memory), None, "the same memory is no choice");
+}
+
+#[test]
+fn discs_are_changed_by_who_operates_the_machine_if_its_template_lets_them() {
+    let with = AllowInstance { cdrom: true, ..AllowInstance::default() };
+    let without = AllowInstance { owner: Some(INSTANCE_OWNER), disk: true, ..AllowInstance::default() };
+    let operators = ["root", "owner", "group", "member"];
+    for (template, expected) in [
+        (None, &operators[..]),
+        (Some(Some(&with)), &operators),
+        (Some(Some(&without)), &["root"]),
+        (Some(None), &["root"]),
+    ] {
+        assert_eq!(let_in(|peer| may_change_disc(peer, OWNER, template)), expected, "{template:?}");
+    }
 }
 
 #[test]

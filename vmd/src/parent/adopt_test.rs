@@ -17,7 +17,8 @@ fn name() -> VmName {
 
 fn survivor(pid: u32) -> Survivor {
     let spec = VmSpec::new(name());
-    Survivor { id: VmId(3), spec, transient: false, starter: 0, pid, tty: "/dev/pts/0".into(), stop: None }
+    let tty = "/dev/pts/0".into();
+    Survivor { id: VmId(3), spec, transient: false, starter: 0, pid, tty, stop: None, disc: None }
 }
 
 impl Left {

@@ -5,6 +5,7 @@ pub mod accounts;
 mod adopt;
 pub mod config;
 pub mod console;
+mod drive;
 mod environment;
 mod manage;
 mod open;
@@ -226,6 +227,10 @@ impl Parent {
                 }
                 VmmToParent::Paused(id) => self.apply_reported(id, "paused", Event::Paused(id))?,
                 VmmToParent::Unpaused(id) => self.apply_reported(id, "unpaused", Event::Unpaused(id))?,
+                VmmToParent::Drive(id, answer) => {
+                    self.table.report_disc(id, answer);
+                    self.apply(Event::Drive(id, answer))?;
+                }
                 VmmToParent::Ended(id, how) => {
                     self.partings.ended(id, Instant::now());
                     self.apply(Event::Ended(id, how))?;
@@ -278,6 +283,7 @@ impl Parent {
             Effect::Break(id) => self.vmm.send(&self.poller, &ParentToVmm::Break(id), &[])?,
             Effect::Pause(id, true) => self.vmm.send(&self.poller, &ParentToVmm::Pause(id), &[])?,
             Effect::Pause(id, false) => self.vmm.send(&self.poller, &ParentToVmm::Unpause(id), &[])?,
+            Effect::Drive(id, peer, what) => return self.order_drive(id, &peer, what),
             Effect::Read(reading) => return Ok(Some(self.read(reading))),
             Effect::GiveSocket(owner) => self.give_socket(owner),
             Effect::Log(level) => self.set_log_level(level)?,

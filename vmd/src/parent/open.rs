@@ -57,6 +57,10 @@ pub fn open<'a>(
     for (index, disk) in (0..).zip(&spec.disks) {
         slots.add(Slot::Disk(index), image(disk, user_of(&disk.path), client)?);
     }
+    if let Some(disc) = spec.cdrom.as_ref().and_then(|cdrom| cdrom.disc.as_deref()) {
+        let client = supplied.filter(|supplied| supplied.disc).map(|supplied| &supplied.peer);
+        slots.add(Slot::Cdrom, self::disc(disc, client)?);
+    }
     let without_console = |why: io::Error| failed(format!("cannot make a console: {why}"));
     let Console { master, tty } = Console::open(owner).map_err(without_console)?;
     let console = master.try_clone().map_err(without_console)?;
@@ -141,35 +145,63 @@ fn open_regular(path: &Path, options: &mut OpenOptions) -> Result<File, String> 
     if kind.is_file() { Ok(file) } else { Err("it is not a regular file".to_owned()) }
 }
 
+/// Opens and locks the image of a disc. Several drives may have the same.
+///
+/// # Errors
+/// Why it can not be used, in words for the client.
+pub fn disc(path: &Path, client: Option<&Peer>) -> Result<File, Refusal> {
+    let refuse = |message| Refusal { kind: RefusalKind::Cdrom, message };
+    let unusable = |why: &dyn Display| refuse(format!("cannot use disc {}: {why}", path.display()));
+    let mut options = OpenOptions::new();
+    let options = options.read(true).custom_flags(nonblocking());
+    let file = open_image(path, options, client, false).map_err(|why| unusable(&why))?;
+    lock(&file, path, disk::lock_shared).map_err(|why| refuse(why.to_string()))?;
+    Ok(file)
+}
+
+/// Opens an image: a regular file or, if no client has named it, also a block device.
+fn open_image(
+    path: &Path,
+    options: &OpenOptions,
+    client: Option<&Peer>,
+    write: bool,
+) -> Result<File, String> {
+    let file = options.open(path).map_err(|why| why.to_string())?;
+    let kind = file.metadata().map_err(|why| why.to_string())?.file_type();
+    if !kind.is_file() && !kind.is_block_device() {
+        return Err("it is neither a regular file nor a block device".to_owned());
+    }
+    check_client(&file, client, write).map(|()| file)
+}
+
 /// Opens and locks an image. `user` is the machine of ours that already has it, for the message.
 fn image(spec: &DiskSpec, user: Option<&VmName>, client: Option<&Peer>) -> Result<File, Refusal> {
     let refuse = |message| Refusal { kind: RefusalKind::Disk, message };
     let unusable = |why: &dyn Display| refuse(format!("cannot use disk {}: {why}", spec.path.display()));
     let mut options = OpenOptions::new();
     let options = options.read(true).write(true).custom_flags(nonblocking());
-    let file = options.open(&spec.path).map_err(|why| unusable(&why))?;
-    let kind = file.metadata().map_err(|why| unusable(&why))?.file_type();
-    if !kind.is_file() && !kind.is_block_device() {
-        return Err(unusable(&"it is neither a regular file nor a block device"));
-    }
-    check_client(&file, client, true).map_err(|why| unusable(&why))?;
+    let file = open_image(&spec.path, options, client, true).map_err(|why| unusable(&why))?;
     if let Some(user) = user {
         return Err(refuse(format!("disk {} is in use by vm \"{user}\"", spec.path.display())));
     }
-    lock(&file, &spec.path).map_err(|why| refuse(why.to_string()))?;
+    lock(&file, &spec.path, disk::lock_exclusive).map_err(|why| refuse(why.to_string()))?;
     Ok(file)
 }
 
 /// Locks an image. The kernel closes the image of a process that has ended a moment later than it reports the end,
 /// if there was an io_uring with it; so a lock that nobody of ours has is tried for again a few times.
-fn lock(image: &File, path: &Path) -> Result<(), LockError> {
+fn lock(
+    image: &File,
+    path: &Path,
+    take: impl Fn(&File, &Path) -> Result<(), LockError>,
+) -> Result<(), LockError> {
     for _ in 0..LOCK_TRIES {
-        match disk::lock_exclusive(image, path) {
+        match take(image, path) {
             Err(LockError::InUse(_)) => std::thread::sleep(LOCK_PAUSE),
             done => return done,
         }
     }
-    disk::lock_exclusive(image, path)
+    take(image, path)
 }
 
 fn no_firmware() -> Refusal {

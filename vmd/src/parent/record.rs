@@ -31,6 +31,8 @@ pub struct Survivor {
     pub tty: PathBuf,
     /// Its stop, if that has begun.
     pub stop: Option<Stop>,
+    /// The image of the disc that is in its drive.
+    pub disc: Option<PathBuf>,
 }
 
 /// A stop under way.
@@ -71,10 +73,10 @@ impl Record {
     /// # Errors
     /// When a path is not UTF-8 text.
     pub fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let Self { survivor: Survivor { id, spec, transient, starter, pid, tty, stop }, start_time } =
+        let Self { survivor: Survivor { id, spec, transient, starter, pid, tty, stop, disc }, start_time } =
             self.clone();
         let spec = serde_json::to_value(spec)?;
-        let form = Form { version: VERSION, id, spec, transient, starter, pid, start_time, tty, stop };
+        let form = Form { version: VERSION, id, spec, transient, starter, pid, start_time, tty, stop, disc };
         serde_json::to_vec_pretty(&form)
     }
 
@@ -93,8 +95,8 @@ impl Record {
             return Err(RecordError::Wrong(format!("it is about vm \"{}\"", spec.name)));
         }
         spec.validate().map_err(|why| RecordError::Wrong(why.to_string()))?;
-        let Form { id, transient, starter, pid, start_time, tty, stop, .. } = form;
-        Ok(Self { survivor: Survivor { id, spec, transient, starter, pid, tty, stop }, start_time })
+        let Form { id, transient, starter, pid, start_time, tty, stop, disc, .. } = form;
+        Ok(Self { survivor: Survivor { id, spec, transient, starter, pid, tty, stop, disc }, start_time })
     }
 }
 
@@ -111,6 +113,8 @@ struct Form {
     tty: PathBuf,
     #[serde(default)]
     stop: Option<Stop>,
+    #[serde(default)]
+    disc: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -140,7 +144,9 @@ mod tests {
         let spec = VmSpec { boot: Some("/bsd".into()), cmdline: "-s".into(), ..VmSpec::new(name()) };
         let tty = "/dev/pts/4".into();
         let stop = Some(Stop { mode: StopMode::Graceful, until: Duration::from_millis(12_345) });
-        let survivor = Survivor { id: VmId(3), spec, transient: true, starter: 1000, pid: 77, tty, stop };
+        let disc = Some("/iso/disc2.iso".into());
+        let survivor =
+            Survivor { id: VmId(3), spec, transient: true, starter: 1000, pid: 77, tty, stop, disc };
         Record { survivor, start_time: 12345 }
     }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use proto::{ExitReason, Peer, Request, ResetCause, StopMode, VmId, VmName, VmRef};
+use proto::{
+    DriveAnswer, DriveRequest, ExitReason, Peer, Request, ResetCause, StopMode, VmId, VmName, VmRef,
+};
 
 use super::table::VmTable;
 
@@ -38,12 +40,17 @@ fn change(request: &Request) -> Option<(&'static str, Option<VmRef>)> {
         Request::Break(vm) => ("break", Some(vm.clone())),
         Request::Pause(vm) => ("pause", Some(vm.clone())),
         Request::Unpause(vm) => ("unpause", Some(vm.clone())),
+        Request::Drive(vm, DriveRequest::Change { .. }) => ("cdrom", Some(vm.clone())),
         Request::Reload { dry_run: false } => ("reload", None),
         Request::Load(_) => ("load", None),
         Request::Reset(_) => ("reset", None),
         Request::Log(_) => ("log", None),
         Request::Restart => ("restart-daemon", None),
-        Request::Status(_) | Request::Wait(_) | Request::Reload { dry_run: true } | Request::Events => {
+        Request::Status(_)
+        | Request::Wait(_)
+        | Request::Drive(_, DriveRequest::Look)
+        | Request::Reload { dry_run: true }
+        | Request::Events => {
             return None;
         }
     })
@@ -88,6 +95,13 @@ impl VmTable {
     pub fn report(&self, id: VmId, event: &'static str) {
         let Some((_, name)) = self.identify(&VmRef::Id(id)) else { return };
         tracing::info!(vm = %name, id = id.0, event, "vm \"{name}\" {event}");
+    }
+
+    /// Tells that a machine's disc was changed, if that is what is answered.
+    pub fn report_disc(&self, id: VmId, answer: DriveAnswer) {
+        let found = self.identify(&VmRef::Id(id)).filter(|_| self.changes_disc(id, answer));
+        let Some((_, name)) = found else { return };
+        tracing::info!(vm = %name, id = id.0, event = "disc", "vm \"{name}\": the disc in its drive was changed");
     }
 
     /// Tells that a guest has reset its machine, and how.

@@ -18,6 +18,7 @@
 //!
 //! The table does no I/O: an [`Event`] goes in, the [`Effect`]s that the parent has to bring about come out. What time it is, it is told ([`VmTable::at`]).
 
+mod drive;
 mod entry;
 mod instance;
 mod leave;
@@ -34,8 +35,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use proto::{
-    ExitReason, Globals, LogLevel, Owner, Peer, Refusal, RefusalKind, Reply, Request, RequestId, StopMode,
-    VmId, VmName, VmRef, VmSpec,
+    DriveAnswer, DriveRequest, ExitReason, Globals, LogLevel, Owner, Peer, Refusal, RefusalKind, Reply,
+    Request, RequestId, StopMode, VmId, VmName, VmRef, VmSpec,
 };
 
 use super::record::Survivor;
@@ -74,6 +75,10 @@ pub enum Event {
     Paused(VmId),
     /// The machine goes on.
     Unpaused(VmId),
+    /// What became of the oldest order about the machine's drive that is not answered yet.
+    Drive(VmId, DriveAnswer),
+    /// The disc of the newest order about the machine's drive could not be opened: the order was not given.
+    NoDisc(VmId, Refusal),
     /// The machine's process is gone, or never came to be.
     Ended(VmId, ExitReason),
     /// The host goes down: stop everything; a second time, at once.
@@ -114,6 +119,9 @@ pub enum Effect {
     Break(VmId),
     /// Have vmm make the machine stand still, or go on.
     Pause(VmId, bool),
+    /// Have the machine see to its drive; open the disc that is put in, on behalf of this client. Answered with
+    /// [`Event::Drive`] or [`Event::NoDisc`].
+    Drive(VmId, Peer, DriveRequest),
     /// Read a configuration. Answered with [`Event::Read`].
     Read(Reading),
     /// Give the control socket to this user and group, else to root.
@@ -191,6 +199,8 @@ impl VmTable {
             Event::Rebooted(_) => Vec::new(),
             Event::Paused(id) => self.paused(id),
             Event::Unpaused(id) => self.unpaused(id),
+            Event::Drive(id, answer) => self.drive_answered(id, answer),
+            Event::NoDisc(id, refusal) => self.disc_unopened(id, refusal),
             Event::Ended(id, how) => self.ended(id, how.sanitized()),
             Event::Shutdown => self.shutdown(),
             Event::Tick => self.tick(),
@@ -263,10 +273,10 @@ impl VmTable {
     }
 
     fn adopt(&mut self, survivor: Survivor) -> Vec<Effect> {
-        let Survivor { id, spec, transient, starter, pid, tty, stop } = survivor;
+        let Survivor { id, spec, transient, starter, pid, tty, stop, disc } = survivor;
         let uid = if transient { starter } else { Owner::ROOT.uid };
         self.ids.insert((spec.name.clone(), uid), id);
-        let live = Live { pid: Some(pid), tty: Some(tty), stop, ..Live::new(starter) };
+        let live = Live { pid: Some(pid), tty: Some(tty), stop, disc, ..Live::new(starter) };
         let state = if stop.is_some() { State::Stopping(live) } else { State::Running(live) };
         let entry = Entry { state, ..Entry::new(spec, transient) };
         // The earlier daemon may have died between its note and its word to the machine: it is told again.

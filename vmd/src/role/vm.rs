@@ -21,6 +21,7 @@ pub const TABLES: &[&[Rule]] = &[
     RESET,
     OWNER_ONLY,
     DISK_ONLY,
+    DRIVE_ONLY,
 ];
 
 /// The owner's thread as soon as the guest may run. It loads the kernel anew when the guest resets itself.
@@ -32,6 +33,9 @@ pub const VCPU: &[&[Rule]] = &[kvm::PROCESSOR, LIBRARY, kvm::INTERRUPTS];
 
 /// The thread of a disk.
 pub const DISK: &[&[Rule]] = &[LIBRARY, LOOP, DISK_ONLY];
+
+/// The thread of the CD-ROM drive.
+pub const DRIVE: &[&[Rule]] = &[LIBRARY, LOOP, DRIVE_ONLY];
 
 const SETUP: &[Rule] = &[
     allow(SYS_sysinfo, "is the host large enough?"),
@@ -51,9 +55,9 @@ const SETUP: &[Rule] = &[
 
 const RESET: &[Rule] = &[
     allow(SYS_fallocate, "empty the guest's memory"),
-    allow(SYS_statx, "size of kernel and initial RAM disk"),
-    allow(SYS_fstat, "size of kernel and initial RAM disk"),
-    allow(SYS_lseek, "read kernel and initial RAM disk"),
+    allow(SYS_statx, "size of kernel, initial RAM disk and a disc that is put in"),
+    allow(SYS_fstat, "size of kernel, initial RAM disk and a disc that is put in"),
+    allow(SYS_lseek, "read kernel and initial RAM disk; size of a disc that is a device"),
     allow(SYS_pread64, "read kernel and initial RAM disk"),
 ];
 
@@ -69,3 +73,5 @@ const DISK_ONLY: &[Rule] = &[
     allow(SYS_fdatasync, "flush, where there is no io_uring"),
     allow(SYS_fallocate, "discard and write zeroes, where there is no io_uring"),
 ];
+
+const DRIVE_ONLY: &[Rule] = &[allow(SYS_pread64, "read the disc")];

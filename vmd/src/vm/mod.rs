@@ -5,6 +5,7 @@
 //! guest keeps running, and the process waits on its own socket for the next daemon to connect.
 
 mod console;
+mod drive;
 mod parts;
 mod sandbox;
 
@@ -98,8 +99,9 @@ impl Vm {
             kernel: parts.kernel,
             initrd: parts.initrd,
             disks: parts.disks,
+            cdrom: parts.cdrom,
             console: console.output(),
-            thread_hook: sandbox::thread_hook()?,
+            thread_hook: sandbox::thread_hook(spec.cdrom.is_some())?,
         };
         let machine = Machine::build(spec, resources)?;
         // The parent did that already. Done again here it is this process that a new daemon sees at the other end.
@@ -171,7 +173,7 @@ impl Vm {
             let link = self.link.as_mut()?;
             match link.flush(&self.poller, event).and_then(|()| link.recv()) {
                 Ok(None) => return None,
-                Ok(Some((word, _))) => match self.obey(word) {
+                Ok(Some((word, descriptors))) => match self.obey(word, descriptors) {
                     Ok(None) => {}
                     Ok(end) => return end,
                     Err(why) => return Some(ExitReason::Failed(format!("{why:#}"))),
@@ -182,7 +184,7 @@ impl Vm {
     }
 
     /// Does what the daemon wants; says how the machine ends if that is what it wants.
-    fn obey(&mut self, word: VmmToVm) -> anyhow::Result<Option<ExitReason>> {
+    fn obey(&mut self, word: VmmToVm, descriptors: Vec<OwnedFd>) -> anyhow::Result<Option<ExitReason>> {
         match word {
             VmmToVm::PowerButton => {
                 // A guest that stands still could not hear it.
@@ -199,6 +201,10 @@ impl Vm {
                 self.say(&VmToVmm::Paused);
             }
             VmmToVm::Unpause => self.unpause()?,
+            VmmToVm::Drive(order) => {
+                let answer = drive::obey(&self.machine, order, descriptors);
+                self.say(&VmToVmm::Drive(answer));
+            }
             VmmToVm::Log(level) => crate::log::set_level(level),
             VmmToVm::Halt => return Ok(Some(ExitReason::Forced)),
             VmmToVm::Hello { .. } => tracing::warn!("a second hello was ignored"),

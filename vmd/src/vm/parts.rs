@@ -15,6 +15,7 @@ pub struct Parts {
     pub kernel: File,
     pub initrd: Option<File>,
     pub disks: Vec<File>,
+    pub cdrom: Option<File>,
 }
 
 impl Parts {
@@ -42,6 +43,7 @@ struct Unsorted {
     kernel: Option<OwnedFd>,
     initrd: Option<OwnedFd>,
     disks: BTreeMap<u16, OwnedFd>,
+    cdrom: Option<OwnedFd>,
 }
 
 impl Unsorted {
@@ -53,6 +55,7 @@ impl Unsorted {
             Slot::Kernel => self.kernel.replace(descriptor),
             Slot::Initrd => self.initrd.replace(descriptor),
             Slot::Disk(index) => self.disks.insert(index, descriptor),
+            Slot::Cdrom => self.cdrom.replace(descriptor),
         };
         match before {
             Some(_) => bail!("two descriptors came for {slot:?}"),
@@ -73,6 +76,7 @@ impl Unsorted {
             kernel: self.kernel.context("no descriptor came for the kernel")?.into(),
             initrd: self.initrd.map(File::from),
             disks: disks.collect::<anyhow::Result<_>>()?,
+            cdrom: self.cdrom.map(File::from),
         })
     }
 }
@@ -90,11 +94,11 @@ mod tests {
 
     #[test]
     fn each_descriptor_finds_its_place_in_any_order() {
-        let mut slots = [&NEEDED[..], &[Slot::Disk(1), Slot::Disk(0), Slot::Initrd]].concat();
+        let mut slots = [&NEEDED[..], &[Slot::Disk(1), Slot::Disk(0), Slot::Initrd, Slot::Cdrom]].concat();
         slots.reverse();
         let parts = sort(&slots).unwrap();
         assert_eq!(parts.disks.len(), 2);
-        assert!(parts.initrd.is_some());
+        assert!(parts.initrd.is_some() && parts.cdrom.is_some());
     }
 
     #[test]

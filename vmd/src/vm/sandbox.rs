@@ -8,20 +8,25 @@ use machine::{ThreadHook, ThreadKind};
 use crate::role::VmThread;
 
 /// What each new thread of the machine does first: give up what its work does not need. A thread that can
-/// not, must not run.
+/// not, must not run. Only a machine with a CD-ROM drive has a thread for it.
 ///
 /// # Errors
 /// If a filter can not be compiled.
-pub fn thread_hook() -> anyhow::Result<ThreadHook> {
+pub fn thread_hook(has_drive: bool) -> anyhow::Result<ThreadHook> {
     let vcpu = VmThread::Vcpu.filter()?;
     let disk = VmThread::Disk.filter()?;
+    let drive = has_drive.then(|| VmThread::Drive.filter()).transpose()?;
     Ok(Arc::new(move |kind| {
         let filter = match kind {
-            ThreadKind::Vcpu => &vcpu,
-            ThreadKind::Disk => &disk,
+            ThreadKind::Vcpu => Some(&vcpu),
+            ThreadKind::Disk => Some(&disk),
+            ThreadKind::Drive => drive.as_ref(),
         };
-        if let Err(why) = filter.install_on_this_thread() {
-            tracing::error!("cannot close the sandbox of a thread: {why}");
+        let installed = filter
+            .context("there is no filter for it")
+            .and_then(|filter| filter.install_on_this_thread().context("it can not be installed"));
+        if let Err(why) = installed {
+            tracing::error!("cannot close the sandbox of a thread: {why:#}");
             std::process::abort();
         }
     }))

@@ -117,6 +117,7 @@ impl Vmm {
                 ParentToVmm::Opened(id) => self.apply(Event::Opened(id))?,
                 ParentToVmm::Pause(id) => self.apply(Event::Pause(id))?,
                 ParentToVmm::Unpause(id) => self.apply(Event::Unpause(id))?,
+                ParentToVmm::Drive(id, order) => self.send_with(id, &VmmToVm::Drive(order), &descriptors),
                 ParentToVmm::Log(level) => self.set_log_level(level),
             }
         }
@@ -230,10 +231,15 @@ impl Vmm {
 
     /// A process that can not be reached any more is about to end, or is killed at its deadline.
     fn send(&mut self, id: VmId, message: &VmmToVm) {
+        self.send_with(id, message, &[]);
+    }
+
+    fn send_with(&mut self, id: VmId, message: &VmmToVm, descriptors: &[OwnedFd]) {
         let Some(link) = self.processes.get_mut(&id).and_then(|process| process.link.as_mut()) else {
             return;
         };
-        if let Err(error) = link.send(&self.poller, message, &[]) {
+        let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+        if let Err(error) = link.send(&self.poller, message, &descriptors) {
             tracing::debug!(vm = self.name(id), id = id.0, "vm \"{}\": {error}", self.name(id));
         }
     }

@@ -159,6 +159,7 @@ impl Supervisor {
             VmToVmm::Rebooted(cause) => vec![Effect::Tell(VmmToParent::Rebooted(id, cause))],
             VmToVmm::Paused => vec![Effect::Tell(VmmToParent::Paused(id))],
             VmToVmm::Unpaused => vec![Effect::Tell(VmmToParent::Unpaused(id))],
+            VmToVmm::Drive(answer) => vec![Effect::Tell(VmmToParent::Drive(id, answer))],
             VmToVmm::Exiting(how) => {
                 child.last_word = Some(how.sanitized());
                 Vec::new()

@@ -14,8 +14,20 @@ use crate::debian::{self, Recipe, make_filesystem, make_tree, remove_tree, unles
 
 /// What the guest has beyond Debian's smallest set. The power button reaches logind through udev and D-Bus.
 pub const PACKAGES: &str = "dbus,login,systemd-sysv,udev";
-/// Modules for its disk, its random numbers, its power button and what systemd asks for; it has no others.
-const MODULES: [&str; 7] = ["virtio_pci", "virtio_blk", "virtio_rng", "ext4", "button", "evdev", "autofs4"];
+/// Modules for its disk, its CD-ROM drive, its random numbers, its power button and what systemd asks for; it has no
+/// others.
+const MODULES: [&str; 10] = [
+    "virtio_pci",
+    "virtio_blk",
+    "virtio_scsi",
+    "sr_mod",
+    "isofs",
+    "virtio_rng",
+    "ext4",
+    "button",
+    "evdev",
+    "autofs4",
+];
 /// The size of its disk, a file that takes as much space as is in use.
 const DISK_SIZE: &str = "1G";
 /// The size of the lab's disk with the guest on it, which leaves space for some copies.

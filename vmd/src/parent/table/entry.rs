@@ -1,5 +1,6 @@
 //! One machine in the table.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use proto::{
     VmState,
 };
 
+use super::drive::Order;
 use super::instance::Supplied;
 use super::pace::Pace;
 use super::{Answer, Effect, refuse};
@@ -61,13 +63,18 @@ pub struct Live {
     pub pausing: Vec<RequestId>,
     /// Clients that wait until it goes on.
     pub unpausing: Vec<RequestId>,
+    /// The image of the disc that is in its drive.
+    pub disc: Option<PathBuf>,
+    /// Orders about its drive that are not answered yet, the oldest first.
+    pub orders: VecDeque<Order>,
 }
 
 impl Live {
     /// A machine that is about to have a process.
     pub fn new(starter: u32) -> Self {
         let (waiters, pausing, unpausing) = (Vec::new(), Vec::new(), Vec::new());
-        Self { starter, pid: None, tty: None, stop: None, waiters, pausing, unpausing }
+        let orders = VecDeque::new();
+        Self { starter, pid: None, tty: None, stop: None, waiters, pausing, unpausing, disc: None, orders }
     }
 
     /// The client has gone.
@@ -75,6 +82,8 @@ impl Live {
         for clients in [&mut self.waiters, &mut self.pausing, &mut self.unpausing] {
             clients.retain(|client| *client != request);
         }
+        // What was begun goes on, and is noted.
+        self.orders.iter_mut().for_each(|order| order.forget_client(request));
     }
 
     /// Answers everybody who waits for anything.
@@ -87,7 +96,8 @@ impl Live {
     /// A machine without a process neither stands still nor goes on.
     fn refuse_turns(self, how: &ExitReason) -> impl Iterator<Item = Effect> {
         let refusal = refuse(RefusalKind::NotRunning, format!("the machine {how}"));
-        let clients = self.pausing.into_iter().chain(self.unpausing);
+        let ordering = self.orders.into_iter().filter_map(|order| order.client);
+        let clients = self.pausing.into_iter().chain(self.unpausing).chain(ordering);
         clients.map(move |client| Effect::Reply(client, Reply::Refused(refusal.clone())))
     }
 }
@@ -194,6 +204,12 @@ impl Entry {
         Effect::Launch(id, Box::new(self.spec.clone()), owner)
     }
 
+    /// What is known of it when it is about to have a process: its drive has the disc that it was defined with.
+    pub fn begin_life(&self, starter: u32) -> Live {
+        let disc = self.spec.cdrom.as_ref().and_then(|cdrom| cdrom.disc.clone());
+        Live { disc, ..Live::new(starter) }
+    }
+
     /// Whether a machine that `starter` started and that ended like this is started again. Files that a client
     /// has named are not opened again when it is no longer known what that client may open: an earlier daemon
     /// knew.
@@ -216,7 +232,7 @@ impl Entry {
             return effects;
         }
         let starter = old.starter;
-        let live = Live { waiters: std::mem::take(&mut old.waiters), ..Live::new(starter) };
+        let live = Live { waiters: std::mem::take(&mut old.waiters), ..self.begin_life(starter) };
         self.state = State::Starting { live, client: None };
         old.refuse_turns(how).chain([self.launch(id, starter)]).collect()
     }
@@ -261,6 +277,7 @@ impl Entry {
             pid: live.pid?,
             tty: live.tty.clone()?,
             stop: live.stop,
+            disc: live.disc.clone(),
         })))
     }
 

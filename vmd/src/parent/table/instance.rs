@@ -12,6 +12,8 @@ pub struct Supplied {
     pub peer: Peer,
     /// Whether the kernel and its RAM disk are the client's. Disks always are.
     pub boot: bool,
+    /// Whether the disc in the drive is.
+    pub disc: bool,
 }
 
 impl VmTable {
@@ -29,7 +31,11 @@ impl VmTable {
         given: Given,
     ) -> Answer {
         self.refuse_while_going_down()?;
-        let supplied = Supplied { peer: peer.clone(), boot: own.boot.is_some() || own.initrd.is_some() };
+        let supplied = Supplied {
+            peer: peer.clone(),
+            boot: own.boot.is_some() || own.initrd.is_some(),
+            disc: own.cdrom.is_some(),
+        };
         let spec = self.instance(peer, template, own, given)?;
         let id = self.insert(spec, peer.uid, true);
         if let Some(entry) = self.entries.get_mut(&id) {

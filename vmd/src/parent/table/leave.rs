@@ -11,11 +11,22 @@ impl VmTable {
         if self.going_down {
             return Err(failed("vmd is shutting down".to_owned()));
         }
-        match self.entries.values().find(|entry| entry.word() == VmState::Starting) {
-            Some(Entry { spec, .. }) => {
-                Err(failed(format!("vm \"{}\" is starting; try again when it is not", spec.name)))
+        match self.entries.values().find_map(|entry| Some((entry, entry.unrecorded()?))) {
+            Some((Entry { spec, .. }, what)) => {
+                Err(failed(format!("vm \"{}\" {what}; try again when that is over", spec.name)))
             }
             None => Ok(vec![Effect::Leave(request)]),
+        }
+    }
+}
+
+impl Entry {
+    /// What is going on that its record does not tell yet.
+    fn unrecorded(&self) -> Option<&'static str> {
+        match self.live() {
+            _ if self.word() == VmState::Starting => Some("is starting"),
+            Some(live) if !live.orders.is_empty() => Some("has its disc changed"),
+            _ => None,
         }
     }
 }
@@ -50,6 +61,7 @@ mod tests {
             pid: 70 + id,
             tty,
             stop: None,
+            disc: None,
         }
     }
 

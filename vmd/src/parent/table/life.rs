@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use proto::{ExitReason, Refusal, Reply, RequestId, StopMode, VmId};
 
-use super::entry::{Entry, Live, State};
+use super::entry::{Entry, State};
 use super::{Answer, Effect, VmTable, failed};
 use crate::parent::record::Stop;
 
@@ -15,7 +15,7 @@ impl VmTable {
         if !entry.pace.admits(now) {
             return entry.too_quick(id, client);
         }
-        entry.state = State::Starting { live: Live::new(starter), client };
+        entry.state = State::Starting { live: entry.begin_life(starter), client };
         vec![entry.launch(id, starter)]
     }
 

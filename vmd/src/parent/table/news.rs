@@ -22,6 +22,9 @@ impl VmTable {
         let happening = match event {
             Event::Ended(id, how) => Some((*id, Happening::Ended(how.clone()))),
             Event::Rebooted(id) => Some((*id, Happening::Rebooted)),
+            Event::Drive(id, answer) if self.changes_disc(*id, *answer) => {
+                Some((*id, Happening::DiscChanged))
+            }
             _ => None,
         };
         Some(Before { states: self.states(), happening })

@@ -23,6 +23,7 @@ impl VmTable {
             Request::Break(vm) => self.send_break(id, peer, &vm),
             Request::Pause(vm) => self.pause(id, peer, &vm),
             Request::Unpause(vm) => self.unpause(id, peer, &vm),
+            Request::Drive(vm, what) => self.order_drive(id, peer, &vm, what),
             Request::Reload { dry_run: true } => self.ask_for_reading(id, peer, Manner::Plan),
             Request::Reload { dry_run: false } => self.ask_for_reading(id, peer, Manner::Reload),
             Request::Load(path) => self.ask_for_reading(id, peer, Manner::Load(path)),
@@ -162,7 +163,7 @@ impl VmTable {
     }
 
     /// The machine, if there is one and the client may operate it.
-    fn operable(&mut self, peer: &Peer, vm: &VmRef) -> Result<(VmId, &mut Entry), Refusal> {
+    pub(super) fn operable(&mut self, peer: &Peer, vm: &VmRef) -> Result<(VmId, &mut Entry), Refusal> {
         let Some((id, entry)) = self.find(vm) else {
             let text = format!("there is no vm \"{vm}\"; `vmctl status` lists those that there are");
             return Err(refuse(RefusalKind::NotFound, text));
