@@ -13,8 +13,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 static TURN: Mutex<()> = Mutex::new(());
 
 /// A Debian with a disk of its own, under a vmd of its own.
-struct Debian<'a> {
-    daemon: Daemon<'a>,
+pub struct Debian<'a> {
+    pub daemon: Daemon<'a>,
     lab: &'a Lab,
     disk: String,
     directory: String,
@@ -24,6 +24,11 @@ struct Debian<'a> {
 
 impl<'a> Debian<'a> {
     fn new(lab: &'a Lab, name: &str, cpus: u8) -> Self {
+        Self::with(lab, name, cpus, "")
+    }
+
+    /// One with further settings.
+    pub fn with(lab: &'a Lab, name: &str, cpus: u8, more: &str) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let disk = format!("/lab/guest/{name}.img");
         let built = Guest::in_lab();
@@ -31,7 +36,7 @@ impl<'a> Debian<'a> {
         lab.run(&copy).unwrap().success().unwrap();
         let conf = format!(
             "vm \"debian\" {{\n disable\n memory 512M\n cpus {cpus}\n boot \"{}\"\n initrd \"{}\"\n cmdline \"{}\"\n \
-             disk \"{disk}\" format raw\n}}\n",
+             disk \"{disk}\" format raw\n {more}\n}}\n",
             built.kernel.display(),
             built.initrd.display(),
             guest::CMDLINE,
@@ -52,12 +57,12 @@ impl<'a> Debian<'a> {
     }
 
     /// Runs vmctl, which has to succeed.
-    fn vmctl(&self, arguments: &str) -> String {
+    pub fn vmctl(&self, arguments: &str) -> String {
         self.daemon.vmctl(arguments).unwrap().success().unwrap().stdout
     }
 
     /// Boots it and logs in.
-    fn boot(&self) -> Console {
+    pub fn boot(&self) -> Console {
         self.daemon.vmctl("start debian").unwrap().success().unwrap();
         let mut console = self.daemon.vmctl_console("console debian").unwrap();
         console.expect("login: ", BOOT).unwrap();
@@ -66,7 +71,7 @@ impl<'a> Debian<'a> {
         console
     }
 
-    fn stop(&self) {
+    pub fn stop(&self) {
         self.daemon.vmctl("stop -w debian").unwrap().success().unwrap();
     }
 
@@ -77,7 +82,7 @@ impl<'a> Debian<'a> {
 }
 
 /// Runs a command in the guest and gives what it writes.
-fn run(console: &mut Console, command: &str) -> String {
+pub fn run(console: &mut Console, command: &str) -> String {
     // The mark is put together by the guest's shell: the echo of what is typed does not match it.
     console.send(&format!("{command}; echo en''d\n")).unwrap();
     console.expect("echo en''d", LIMIT).unwrap();
