@@ -29,7 +29,7 @@ fn a_start_tells_number_and_terminal() {
 
 #[test]
 fn a_start_with_settings_sends_them_all() {
-    let arguments = ["start", "web", "-d", "/dev/null", "-m", "1G", "--cpus", "2"];
+    let arguments = ["start", "web", "-d", "/dev/null", "-r", "/dev/null", "-m", "1G", "--cpus", "2"];
     let (seen, calls) = vmctl(&arguments, |_| error("AlreadyExists"));
     let text = "vmctl: starting without network interfaces\n\
                 vmctl: start vm command failed: Operation already in progress\n\
@@ -37,7 +37,7 @@ fn a_start_with_settings_sends_them_all() {
     assert_eq!(seen, said(text, 1));
     let spec = json!({
         "name": "web", "template": null, "memory": 1u64 << 30, "cpus": 2, "boot": null, "initrd": null, "interfaces": null,
-        "cmdline": null, "bootDevice": null,
+        "cmdline": null, "bootDevice": null, "cdrom": "/dev/null",
         "disks": [{ "path": "/dev/null", "format": "raw" }],
     });
     let call = calls.recv().unwrap();
