@@ -40,9 +40,6 @@ pub const DISK: &[&[Rule]] = &[LIBRARY, LOOP, DISK_ONLY, kvm::PIN];
 /// The thread of the CD-ROM drive.
 pub const DRIVE: &[&[Rule]] = &[LIBRARY, LOOP, DRIVE_ONLY];
 
-/// The thread of the CD-ROM drive.
-pub const DRIVE: &[&[Rule]] = &[LIBRARY, LOOP, DRIVE_ONLY];
-
 const SETUP: &[Rule] = &[
     allow(SYS_timerfd_create, "the timer of the guest's clock"),
     allow(SYS_sysinfo, "is the host large enough?"),
