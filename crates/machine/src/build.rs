@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use hv::{Kvm, Vcpu, Vm};
+use hv::{Kvm, MemoryLayout, Vcpu, Vm};
 use proto::VmSpec;
 
 use crate::bus::Bus;
@@ -27,7 +27,8 @@ impl Machine {
     pub fn build(spec: &VmSpec, resources: Resources) -> Result<Self, BuildError> {
         let kvm = Kvm::from_fd(resources.kvm)?;
         let memory = Memory::new(spec.memory)?;
-        let vm = kvm.create_vm(memory.ram().clone(), KVM_PRIVATE)?;
+        let layout = MemoryLayout { private_pages: KVM_PRIVATE, ..MemoryLayout::default() };
+        let vm = kvm.create_vm(memory.ram().clone(), layout)?;
         let (ports, memory_bus) = (Arc::new(Bus::default()), Arc::new(Bus::default()));
         let events = Arc::new(Events::new().map_err(BuildError::Event)?);
         let devices = Devices::new(spec, resources.disks, memory.ram(), &resources.thread_hook)?;
