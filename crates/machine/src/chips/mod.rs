@@ -2,6 +2,7 @@
 //! power management and the reset register.
 
 mod date;
+mod flash;
 mod i8042;
 mod power;
 mod reset;
@@ -9,6 +10,7 @@ mod rtc;
 mod serial;
 mod uart;
 
+pub use flash::{Flash, FlashState};
 pub use i8042::I8042;
 pub use power::PowerManagement;
 pub(crate) use power::{PM_CONTROL, PM_EVENT, PM_TIMER, SLEEP_TYPE_S5};
