@@ -3,21 +3,24 @@
 //! The order is the one that KVM is quickest with: memory, controllers, processors. Threads come when all that
 //! they need exists, and the guest's system last.
 
+use std::fs::File;
 use std::sync::Arc;
 
 use hv::{Kvm, MemoryLayout, Vcpu, Vm};
 use proto::VmSpec;
+use virtio::ThreadHook;
 
 use crate::bus::Bus;
 use crate::cpu::{Board, Cpus};
 use crate::devices::Devices;
 use crate::error::{BuildError, LoadError};
 use crate::event::Events;
-use crate::layout::KVM_PRIVATE;
+use crate::layout::{FIRMWARE_END, KVM_PRIVATE};
 use crate::legacy::Legacy;
 use crate::machine::{Machine, PowerOn, Resources, System};
 use crate::memory::Memory;
 use crate::pci::PciBus;
+use crate::variables::Variables;
 
 impl Machine {
     /// Builds the machine and loads its system. Its threads exist afterwards and wait for [`Machine::start`].
@@ -27,10 +30,20 @@ impl Machine {
     pub fn build(spec: &VmSpec, resources: Resources) -> Result<Self, BuildError> {
         let kvm = Kvm::from_fd(resources.kvm)?;
         let memory = Memory::new(spec.memory)?;
-        let layout = MemoryLayout { private_pages: KVM_PRIVATE, ..MemoryLayout::default() };
+        let variables = variables(resources.variables, &resources.thread_hook)?;
+        let layout = MemoryLayout {
+            private_pages: KVM_PRIVATE,
+            windows: variables.iter().map(|(variables, address)| variables.window(*address)).collect(),
+            ..MemoryLayout::default()
+        };
         let vm = kvm.create_vm(memory.ram().clone(), layout)?;
         let (ports, memory_bus) = (Arc::new(Bus::default()), Arc::new(Bus::default()));
         let events = Arc::new(Events::new().map_err(BuildError::Event)?);
+        let variables = variables
+            .map(|(variables, address)| Arc::new(variables.wire(address, vm.clone(), events.clone())));
+        if let Some(variables) = &variables {
+            memory_bus.add(variables.range(), variables.clone());
+        }
         let devices = Devices::new(spec, resources.disks, memory.ram(), &resources.thread_hook)?;
         let kernel = Arc::new(vm.clone());
         let pci = PciBus::new(devices.functions.clone(), ports.clone(), memory_bus.clone(), kernel)
@@ -52,7 +65,19 @@ impl Machine {
             hardware: kvm.hardware(),
         };
         let cpus = Cpus::new(vcpus, &board, &resources.thread_hook).map_err(BuildError::Thread)?;
-        let machine = Self { cpus, power_on, legacy, devices, pci, events, vm, memory, system, paused: None };
+        let machine = Self {
+            cpus,
+            power_on,
+            legacy,
+            devices,
+            variables,
+            pci,
+            events,
+            vm,
+            memory,
+            system,
+            paused: None,
+        };
         machine.load()?;
         Ok(machine)
     }
@@ -64,6 +89,14 @@ impl Machine {
         self.pci.place()?;
         Ok(self.cpus.each(|index, vcpu| if index == 0 { vcpu.set_start_state(state) } else { Ok(()) })?)
     }
+}
+
+/// The variables of the firmware and where they are.
+fn variables(file: Option<File>, hook: &ThreadHook) -> Result<Option<(Variables, u64)>, BuildError> {
+    let Some(file) = file else { return Ok(None) };
+    let variables = Variables::new(file, hook).map_err(BuildError::Variables)?;
+    let address = FIRMWARE_END.saturating_sub(variables.len());
+    Ok(Some((variables, address)))
 }
 
 /// The processors, and what a reset has to know.

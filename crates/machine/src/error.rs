@@ -38,6 +38,9 @@ pub enum BuildError {
         /// The host's answer.
         source: io::Error,
     },
+    /// The variables of the firmware can not be used.
+    #[error("can not use the file with the variables of the firmware")]
+    Variables(#[source] io::Error),
     /// The host gives no thread for a processor.
     #[error("the host refuses a thread for a virtual processor; it may have too many processes")]
     Thread(#[source] io::Error),

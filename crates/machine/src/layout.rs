@@ -11,6 +11,7 @@
 //! | [`IOAPIC`] | + 4 KiB | I/O APIC, in KVM |
 //! | [`LOCAL_APIC`] | + 4 KiB | local APICs, in KVM |
 //! | [`KVM_PRIVATE`] | + 16 KiB | pages that KVM needs on some processors |
+//! | below [`FIRMWARE_END`] | | UEFI firmware, and right below it its variables |
 //! | 4 GiB ([`HIGH_RAM_START`]) | | the rest of the RAM |
 //!
 //! Ports:
@@ -59,7 +60,9 @@ pub const IOAPIC: u64 = 0xFEC0_0000;
 /// Registers of each processor's local APIC.
 pub const LOCAL_APIC: u64 = 0xFEE0_0000;
 /// Three pages and one for tables that KVM puts into the guest's address space on some processors.
-pub const KVM_PRIVATE: u64 = 0xFFFB_C000;
+pub const KVM_PRIVATE: u64 = 0xFEFF_C000;
+/// Firmware ends here.
+pub const FIRMWARE_END: u64 = 0x1_0000_0000;
 /// RAM that does not fit below [`LOW_RAM_END`] goes on here.
 pub const HIGH_RAM_START: u64 = 0x1_0000_0000;
 

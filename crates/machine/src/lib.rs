@@ -39,6 +39,7 @@ mod pause;
 mod pci;
 mod start;
 mod sync;
+mod variables;
 
 pub use bus::{BusAction, BusDevice};
 pub use console::SerialOutput;
@@ -49,4 +50,5 @@ pub use machine::{Machine, Resources};
 pub use memory::MemoryError;
 pub use pause::PauseError;
 pub use pci::PciError;
+pub use variables::MAX_VARIABLES;
 pub use virtio::{ThreadHook, ThreadKind};

@@ -17,6 +17,7 @@ use crate::memory::Memory;
 use crate::pause::Clocks;
 use crate::pci::PciBus;
 use crate::sync::lock;
+use crate::variables::WiredVariables;
 use crate::{SerialOutput, acpi, boot, start};
 
 /// What was opened for a machine.
@@ -27,6 +28,8 @@ pub struct Resources {
     pub kernel: File,
     /// Its initial RAM disk, open for reading.
     pub initrd: Option<File>,
+    /// The variables of UEFI firmware, open for reading and writing and locked.
+    pub variables: Option<File>,
     /// The disks in the order of the specification, open for reading and writing and locked.
     pub disks: Vec<File>,
     /// Where the first serial line's output goes.
@@ -47,6 +50,7 @@ pub struct Resources {
 /// | `ioctl` | `KVM_IRQ_LINE` for input and the power button; for a reset `KVM_GET_MP_STATE`, `KVM_GET_SREGS`, `KVM_IOEVENTFD` and `KVM_SET_` `MP_STATE`, `REGS`, `XCRS`, `XSAVE`, `SREGS`, `DEBUGREGS`, `LAPIC`, `MSRS`, `VCPU_EVENTS`, `IRQCHIP`, `PIT2` |
 /// | `ioctl` | to go on after a pause: `KVM_GET_CLOCK`, `KVM_SET_CLOCK`, `KVM_KVMCLOCK_CTRL`, `KVM_HAS_`, `KVM_GET_` and `KVM_SET_DEVICE_ATTR` |
 /// | `fallocate` `pread64` `lseek` `statx` `read` | a reset: memory is cleared, the files are read again |
+/// | `ioctl` | a reset that finds UEFI variables in the middle of a change: `KVM_SET_USER_MEMORY_REGION` |
 /// | `fdatasync` `munmap` `close` | a halt |
 /// | `mmap` `munmap` `mremap` `brk` `madvise` | the allocator |
 ///
@@ -57,6 +61,7 @@ pub struct Machine {
     pub(crate) power_on: PowerOn,
     pub(crate) legacy: Legacy,
     pub(crate) devices: Devices,
+    pub(crate) variables: Option<Arc<WiredVariables>>,
     pub(crate) pci: Arc<PciBus>,
     pub(crate) events: Arc<Events>,
     pub(crate) vm: Vm,
@@ -166,6 +171,9 @@ impl Machine {
     pub(crate) fn each_device(&self, act: impl Fn(&mut dyn Lifecycle)) {
         for function in self.devices.functions.values() {
             act(&mut *lock(function));
+        }
+        if let Some(variables) = &self.variables {
+            act(&mut variables.as_ref());
         }
         self.legacy.each(act);
     }

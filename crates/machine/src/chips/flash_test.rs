@@ -54,10 +54,10 @@ fn bytes_are_put_where_they_are_written() {
     flash.read(0x1FFD, &mut data);
     assert_eq!(data, [0xFD, 0xA0, 0xFF, 0x00, 0x0F, 0x02]);
     let changed = flash.take_changed();
-    assert_eq!(changed.iter().map(|(first, bytes)| (*first, bytes.len())).collect::<Vec<_>>(), [
-        (0x1000, BLOCK),
-        (0x2000, BLOCK)
-    ]);
+    assert_eq!(
+        changed.iter().map(|(first, bytes)| (*first, bytes.len())).collect::<Vec<_>>(),
+        [(0x1000, BLOCK), (0x2000, BLOCK)]
+    );
     assert_eq!(changed[0].1[0xFFE..], [0xA0, 0xFF]);
     assert!(!flash.has_changed());
     flash.put_back(&changed[1..]);
@@ -155,7 +155,8 @@ fn model(writes: &[(usize, u8)]) -> (Vec<u8>, bool) {
     let mut reads_array = true;
     let mut rest = writes;
     while let [(_, command), after @ ..] = rest {
-        let begins_with = |confirmed: &[(usize, u8)]| confirmed.first().is_some_and(|(_, value)| *value == 0xD0);
+        let begins_with =
+            |confirmed: &[(usize, u8)]| confirmed.first().is_some_and(|(_, value)| *value == 0xD0);
         let took;
         (took, reads_array) = match command {
             0x10 | 0x40 => {

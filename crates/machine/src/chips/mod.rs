@@ -10,6 +10,7 @@ mod rtc;
 mod serial;
 mod uart;
 
+pub(crate) use flash::{BLOCK, Mode};
 pub use flash::{Flash, FlashState};
 pub use i8042::I8042;
 pub use power::PowerManagement;
