@@ -25,6 +25,8 @@ pub enum Slot {
     Kernel,
     /// Its initial RAM disk, open for reading.
     Initrd,
+    /// The variables of UEFI firmware, open for reading and writing and locked.
+    FirmwareVars,
     /// The disk with this index, open for reading and writing and locked.
     Disk(u16),
 }

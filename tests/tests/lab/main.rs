@@ -6,3 +6,5 @@
 mod debian;
 #[cfg(test)]
 mod host;
+#[cfg(test)]
+mod uefi;

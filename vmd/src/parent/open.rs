@@ -41,7 +41,7 @@ pub struct Opened {
 pub fn open<'a>(
     spec: &VmSpec,
     owner: Owner,
-    dir: &RuntimeDir,
+    (dir, state_dir): (&RuntimeDir, &Path),
     supplied: Option<&Supplied>,
     user_of: impl Fn(&Path) -> Option<&'a VmName>,
 ) -> Result<Opened, Refusal> {

@@ -62,10 +62,11 @@ const OWNER_ONLY: &[Rule] = &[
     allow(SYS_fdatasync, "disks are on stable storage before the process ends"),
 ];
 
+/// Also what keeps the variables of UEFI firmware does, in a thread of its own.
 const DISK_ONLY: &[Rule] = &[
     allow(SYS_io_uring_enter, "requests to the disk, and their ends"),
     allow(SYS_pread64, "read, where there is no io_uring"),
-    allow(SYS_pwrite64, "write, where there is no io_uring"),
-    allow(SYS_fdatasync, "flush, where there is no io_uring"),
+    allow(SYS_pwrite64, "write, where there is no io_uring; variables of the firmware"),
+    allow(SYS_fdatasync, "flush, where there is no io_uring; variables of the firmware"),
     allow(SYS_fallocate, "discard and write zeroes, where there is no io_uring"),
 ];

@@ -97,6 +97,7 @@ impl Vm {
             kvm: parts.kvm,
             kernel: parts.kernel,
             initrd: parts.initrd,
+            variables: parts.firmware_vars,
             disks: parts.disks,
             console: console.output(),
             thread_hook: sandbox::thread_hook()?,

@@ -14,6 +14,7 @@ pub struct Parts {
     pub listener: OwnedFd,
     pub kernel: File,
     pub initrd: Option<File>,
+    pub firmware_vars: Option<File>,
     pub disks: Vec<File>,
 }
 
@@ -41,6 +42,7 @@ struct Unsorted {
     listener: Option<OwnedFd>,
     kernel: Option<OwnedFd>,
     initrd: Option<OwnedFd>,
+    firmware_vars: Option<OwnedFd>,
     disks: BTreeMap<u16, OwnedFd>,
 }
 
@@ -52,6 +54,7 @@ impl Unsorted {
             Slot::Listener => self.listener.replace(descriptor),
             Slot::Kernel => self.kernel.replace(descriptor),
             Slot::Initrd => self.initrd.replace(descriptor),
+            Slot::FirmwareVars => self.firmware_vars.replace(descriptor),
             Slot::Disk(index) => self.disks.insert(index, descriptor),
         };
         match before {
@@ -72,6 +75,7 @@ impl Unsorted {
             listener: self.listener.context("no descriptor came for the socket of the process")?,
             kernel: self.kernel.context("no descriptor came for the kernel")?.into(),
             initrd: self.initrd.map(File::from),
+            firmware_vars: self.firmware_vars.map(File::from),
             disks: disks.collect::<anyhow::Result<_>>()?,
         })
     }
