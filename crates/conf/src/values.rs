@@ -5,13 +5,14 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use proto::{CpuCount, DiskFormat, MemorySize, Owner, SizeError, VmSpec, parse_scaled};
+use proto::{CpuCount, DiskFormat, Firmware, MemorySize, Owner, SizeError, VmSpec, parse_scaled};
 
 use crate::ast::{Account, Text};
 use crate::diagnostic::Diagnostic;
 use crate::environment::{Environment, FileKind};
 use crate::keyword::closest;
 use crate::token::shown;
+use crate::unsupported;
 
 /// The text as a path; any bytes can be one.
 pub(crate) fn path(text: &Text) -> PathBuf {
@@ -100,6 +101,15 @@ pub(crate) fn cmdline(text: &Text) -> Result<String, Diagnostic> {
 /// `boot` and `initrd`: a file that exists.
 pub(crate) fn regular_file(text: &Text, env: &mut dyn Environment) -> Result<PathBuf, Diagnostic> {
     existing(text, env, &[FileKind::Regular])
+}
+
+/// `firmware`: one of two words, or a file that exists.
+pub(crate) fn firmware(text: &Text, env: &mut dyn Environment) -> Result<Firmware, Diagnostic> {
+    match text.bytes.as_slice() {
+        b"bios" => Ok(Firmware::Bios),
+        b"uefi" => Err(unsupported::uefi(text.span)),
+        _ => regular_file(text, env).map(Firmware::Path),
+    }
 }
 
 /// `disk`: an image or a block device that exists.

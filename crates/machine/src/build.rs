@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use hv::{Kvm, MemoryLayout, Vcpu, Vm};
+use hv::{Kvm, Vcpu, Vm};
 use proto::VmSpec;
 
 use crate::bus::Bus;
@@ -13,11 +13,11 @@ use crate::cpu::{Board, Cpus};
 use crate::devices::Devices;
 use crate::error::{BuildError, LoadError};
 use crate::event::Events;
-use crate::layout::KVM_PRIVATE;
 use crate::legacy::Legacy;
 use crate::machine::{Machine, PowerOn, Resources, System};
 use crate::memory::Memory;
 use crate::pci::PciBus;
+use crate::source::Source;
 
 impl Machine {
     /// Builds the machine and loads its system. Its threads exist afterwards and wait for [`Machine::start`].
@@ -27,28 +27,27 @@ impl Machine {
     pub fn build(spec: &VmSpec, resources: Resources) -> Result<Self, BuildError> {
         let kvm = Kvm::from_fd(resources.kvm)?;
         let memory = Memory::new(spec.memory)?;
-        let layout = MemoryLayout { private_pages: KVM_PRIVATE, ..MemoryLayout::default() };
-        let vm = kvm.create_vm(memory.ram().clone(), layout)?;
+        let source = Source::of(spec, resources.boot)?;
+        let vm = kvm.create_vm(memory.ram().clone(), source.layout())?;
         let (ports, memory_bus) = (Arc::new(Bus::default()), Arc::new(Bus::default()));
         let events = Arc::new(Events::new().map_err(BuildError::Event)?);
-        let devices = Devices::new(spec, resources.disks, memory.ram(), &resources.thread_hook)?;
+        let inserted = source.insert(&vm, memory.ram());
+        let shadow = inserted.shadow();
+        let devices =
+            Devices::new(spec, resources.disks, memory.ram(), &resources.thread_hook, shadow.clone())?;
         let kernel = Arc::new(vm.clone());
         let pci = PciBus::new(devices.functions.clone(), ports.clone(), memory_bus.clone(), kernel)
             .map_err(LoadError::from)?;
         let pci = Arc::new(pci);
         let legacy = Legacy::new(&vm, &ports, pci.clone(), spec, resources.console, events.clone());
         let (vcpus, power_on) = processors(&vm, spec)?;
-        let system = System {
-            kernel: resources.kernel,
-            initrd: resources.initrd,
-            cmdline: spec.cmdline.clone(),
-            cpus: spec.cpus,
-        };
+        let system = inserted.start(spec, &devices, memory.ram(), (&ports, &memory_bus));
         let board = Board {
             ports,
             memory: memory_bus,
             pci: pci.clone(),
             events: events.clone(),
+            shadow,
             hardware: kvm.hardware(),
         };
         let cpus = Cpus::new(vcpus, &board, &resources.thread_hook).map_err(BuildError::Thread)?;
@@ -57,10 +56,14 @@ impl Machine {
         Ok(machine)
     }
 
-    /// Puts the system into the memory, and the first processor and the PCI functions into the state in which
-    /// it finds them.
+    /// Has the machine be as at power-on, or ready to enter its kernel: memory, the first processor and the PCI
+    /// functions. The processors are in their power-on state.
     pub(crate) fn load(&self) -> Result<(), LoadError> {
-        let state = self.system.load(&self.memory)?;
+        let System::Kernel(kernel) = &self.system else {
+            self.pci.unplace();
+            return Ok(());
+        };
+        let state = kernel.load(&self.memory)?;
         self.pci.place()?;
         Ok(self.cpus.each(|index, vcpu| if index == 0 { vcpu.set_start_state(state) } else { Ok(()) })?)
     }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use guest::Code;
-use machine::{Machine, MachineEvent, Resources, SerialOutput};
+use machine::{BootFiles, Machine, MachineEvent, Resources, SerialOutput};
 use proto::{CpuCount, MemorySize, ResetCause, VmName, VmSpec};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -64,8 +64,7 @@ fn machine(code: &Code, cpus: u64) -> Option<(Machine, Arc<Console>)> {
     spec.cpus = CpuCount::new(cpus).unwrap();
     let resources = Resources {
         kvm: kvm()?.into(),
-        kernel: file(&code.elf()),
-        initrd: None,
+        boot: BootFiles::Image { image: file(&code.elf()), initrd: None },
         disks: Vec::new(),
         console: console.clone(),
         thread_hook: Arc::new(|_| {}),

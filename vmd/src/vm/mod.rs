@@ -95,8 +95,7 @@ impl Vm {
         let console = Console::new(parts.console)?;
         let resources = Resources {
             kvm: parts.kvm,
-            kernel: parts.kernel,
-            initrd: parts.initrd,
+            boot: parts.boot,
             disks: parts.disks,
             console: console.output(),
             thread_hook: sandbox::thread_hook()?,
