@@ -11,14 +11,15 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::{Arc, Mutex};
 
-use proto::VmSpec;
+use proto::{BootDevice, VmSpec};
 use virtio::blk::Blk;
 use virtio::pci::{PciFunction, VirtioPci};
 use virtio::rng::Rng;
 use virtio::{GuestRam, ThreadHook, VirtioDevice};
 
 use crate::error::BuildError;
-use crate::pci::{Bridge, SharedFunction};
+use crate::firmware::Shadow;
+use crate::pci::{Bridge, HostBridge, SharedFunction};
 
 /// The first slot for devices that a machine may or may not have.
 const FIRST_SLOT: u8 = 3;
@@ -27,6 +28,23 @@ const FIRST_SLOT: u8 = 3;
 pub(crate) struct Devices {
     pub functions: BTreeMap<u8, SharedFunction>,
     pub disks: Vec<disk::Syncer>,
+    /// What firmware can start from, each kind in the order of the specification.
+    pub bootable: Vec<Bootable>,
+}
+
+/// A device that firmware can start from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Bootable {
+    pub device: BootDevice,
+    /// Its path as Open Firmware has it, by which SeaBIOS and OVMF know it.
+    pub path: String,
+}
+
+impl Bootable {
+    /// The virtio disk in this slot.
+    fn disk(slot: u8) -> Self {
+        Self { device: BootDevice::Disk, path: format!("/pci@i0cf8/scsi@{slot:x}/disk@0,0") }
+    }
 }
 
 impl Devices {
@@ -39,12 +57,13 @@ impl Devices {
         images: Vec<File>,
         ram: &GuestRam,
         hook: &ThreadHook,
+        shadow: Option<Arc<Shadow>>,
     ) -> Result<Self, BuildError> {
         if spec.disks.len() != images.len() {
             return Err(BuildError::DiskCount { wanted: spec.disks.len(), given: images.len() });
         }
-        let mut devices = Self { functions: BTreeMap::new(), disks: Vec::new() };
-        devices.put(0, Bridge::host());
+        let mut devices = Self { functions: BTreeMap::new(), disks: Vec::new(), bootable: Vec::new() };
+        devices.put(0, HostBridge::new(shadow));
         devices.put(1, Bridge::isa());
         let rng = function(Rng::new(), ram);
         devices.add(rng.map_err(|source| BuildError::Device { device: "source of random numbers", source })?);
@@ -52,15 +71,18 @@ impl Devices {
             let refused = |source| BuildError::Disk { path: spec.path.clone(), source };
             let blk = Blk::new(index, image, hook).map_err(refused)?;
             devices.disks.push(blk.syncer());
-            devices.add(function(blk, ram).map_err(refused)?);
+            let slot = devices.add(function(blk, ram).map_err(refused)?);
+            devices.bootable.push(Bootable::disk(slot));
         }
         Ok(devices)
     }
 
-    /// Adds a function in the next slot.
-    fn add(&mut self, function: VirtioPci) {
+    /// Adds a function in the next slot, and says in which.
+    fn add(&mut self, function: VirtioPci) -> u8 {
         let after_last = self.functions.keys().next_back().map_or(0, |last| last.saturating_add(1));
-        self.put(after_last.max(FIRST_SLOT), function);
+        let slot = after_last.max(FIRST_SLOT);
+        self.put(slot, function);
+        slot
     }
 
     fn put(&mut self, slot: u8, function: impl PciFunction + 'static) {

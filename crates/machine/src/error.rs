@@ -8,6 +8,7 @@ use vm_memory::GuestMemoryError;
 use crate::MemoryError;
 use crate::acpi::AcpiError;
 use crate::boot::BootError;
+use crate::firmware::FirmwareError;
 use crate::pci::PciError;
 
 /// Why a machine could not be built.
@@ -63,6 +64,9 @@ pub enum LoadError {
     /// The kernel or its RAM disk.
     #[error(transparent)]
     Boot(#[from] BootError),
+    /// The firmware.
+    #[error(transparent)]
+    Firmware(#[from] FirmwareError),
     /// The ACPI tables.
     #[error(transparent)]
     Acpi(#[from] AcpiError),

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use guest::Code;
-use machine::{Machine, MachineEvent, Resources, SerialOutput};
+use machine::{BootFiles, Machine, MachineEvent, Resources, SerialOutput};
 use proto::{CpuCount, MemorySize, ResetCause, VmName, VmSpec};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -74,8 +74,7 @@ fn machine_with_variables(
     spec.cpus = CpuCount::new(cpus).unwrap();
     let resources = Resources {
         kvm: kvm()?.into(),
-        kernel: file(&code.elf()),
-        initrd: None,
+        boot: BootFiles::Image { image: file(&code.elf()), initrd: None },
         variables,
         disks: Vec::new(),
         console: console.clone(),

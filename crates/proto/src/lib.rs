@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+mod firmware;
 mod globals;
 mod instance;
 mod manage;
@@ -19,6 +20,7 @@ mod size;
 mod spec;
 mod status;
 
+pub use firmware::Firmware;
 pub use globals::{Globals, Ipv4Prefix, Ipv6Prefix, LocalInet6, PrefixError, Staggered};
 pub use instance::{Given, InstanceError};
 pub use manage::{Happening, LogLevel, PlanAction, PlanStep, ResetCause, ResetKind, VmEvent};

@@ -95,8 +95,7 @@ impl Vm {
         let console = Console::new(parts.console)?;
         let resources = Resources {
             kvm: parts.kvm,
-            kernel: parts.kernel,
-            initrd: parts.initrd,
+            boot: parts.boot,
             variables: parts.firmware_vars,
             disks: parts.disks,
             console: console.output(),

@@ -16,7 +16,8 @@ pub enum BootError {
     },
     /// The file is neither of the two kinds of kernel.
     #[error(
-        "not a kernel: it starts with {0}; vmd boots Linux bzImage files and 64-bit ELF files with a PVH note"
+        "neither a kernel nor a BIOS: it starts with {0}; vmd boots Linux bzImage files, 64-bit ELF files with a PVH \
+         note, and PC firmware of at most 4 MiB"
     )]
     NotAKernel(String),
     /// The file is shorter than its headers say.

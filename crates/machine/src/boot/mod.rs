@@ -79,6 +79,14 @@ pub fn load(
     }
 }
 
+/// Whether this file is one of the kernels that [`load`] knows.
+///
+/// # Errors
+/// [`BootError::NotAKernel`] says what it is instead; or it can not be read.
+pub(crate) fn check(kernel: &File) -> Result<(), BootError> {
+    Format::of(&Image::new("kernel", kernel)?).map(|_| ())
+}
+
 /// All that a load needs to know.
 struct Loader<'a> {
     memory: &'a GuestRam,

@@ -47,7 +47,7 @@ fn board() -> Board {
     ports.add((0x10, 4), Arc::new(Mutex::new(Probe)));
     let pci = PciBus::new(Default::default(), ports.clone(), memory.clone(), Arc::new(NoKernel)).unwrap();
     let events = Arc::new(Events::new().unwrap());
-    Board { ports, memory, pci: Arc::new(pci), events, hardware: Hardware::Native }
+    Board { ports, memory, pci: Arc::new(pci), shadow: None, events, hardware: Hardware::Native }
 }
 
 fn write(value: u8) -> Exit {

@@ -1,6 +1,5 @@
-//! The two functions that every PC of this kind has: the host bridge and the bridge to the legacy chips.
-//! Stock firmware and systems know them by their ids; there is nothing in them to program that would matter
-//! here.
+//! The bridge to the legacy chips, which every PC of this kind has. Stock firmware and systems know it by its id;
+//! there is nothing in it to program that would matter here.
 
 use std::sync::Arc;
 
@@ -19,11 +18,6 @@ pub(crate) struct Bridge {
 }
 
 impl Bridge {
-    /// The host bridge of the 440FX (82441FX).
-    pub fn host() -> Self {
-        Self::new(0x1237, 2, 0x00)
-    }
-
     /// The ISA bridge of the PIIX3 (82371SB).
     pub fn isa() -> Self {
         Self::new(0x7000, 0, 0x01)

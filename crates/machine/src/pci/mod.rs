@@ -11,6 +11,7 @@
 mod allocate;
 mod bridge;
 mod config;
+mod host;
 mod routes;
 mod wiring;
 
@@ -23,6 +24,7 @@ use crate::bus::{Bus, BusAction, Claim, Target};
 use crate::sync::lock;
 pub(crate) use bridge::Bridge;
 pub(crate) use config::ConfigPorts;
+pub(crate) use host::HostBridge;
 pub(crate) use wiring::Kernel;
 use {routes::Routes, wiring::Wiring};
 
@@ -94,9 +96,16 @@ impl PciBus {
         let mut windows = allocate::Windows::default();
         for (number, slot) in &self.slots {
             windows.place(&mut *lock(&slot.function))?;
-            self.apply(*number, Action { bars: true, doorbells: true, msix: false });
+            self.apply(*number, Action { bars: true, doorbells: true, ..Action::NONE });
         }
         Ok(())
+    }
+
+    /// Notes where the functions are after a reset: nowhere, and firmware is going to place them.
+    pub fn unplace(&self) {
+        for number in self.slots.keys() {
+            self.apply(*number, Action { bars: true, doorbells: true, ..Action::NONE });
+        }
     }
 
     /// The function in slot `number`, if there is one.

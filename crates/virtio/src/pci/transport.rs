@@ -167,6 +167,7 @@ impl PciFunction for VirtioPci {
             bars: bar != self.config.memory_bar(BAR),
             doorbells: false,
             msix: self.interrupt.msix.set_control(control),
+            ..Action::NONE
         }
     }
 
