@@ -6,18 +6,30 @@
 
     .text
     .code64
-    .globl gate_serial, gate_sci, gate_message
+    .globl gate_serial, gate_clock, gate_sci, gate_ten, gate_eleven, gate_message
 gate_serial:
     pushq   %rdi
     movl    $4, %edi
+    jmp     dispatch
+gate_clock:
+    pushq   %rdi
+    movl    $8, %edi
     jmp     dispatch
 gate_sci:
     pushq   %rdi
     movl    $9, %edi
     jmp     dispatch
-gate_message:
+gate_ten:
     pushq   %rdi
     movl    $10, %edi
+    jmp     dispatch
+gate_eleven:
+    pushq   %rdi
+    movl    $11, %edi
+    jmp     dispatch
+gate_message:
+    pushq   %rdi
+    movl    $16, %edi
 dispatch:
     pushq   %rax
     pushq   %rcx

@@ -44,8 +44,9 @@ struct table_header {
 const struct table_header *find_table(const struct start_info *info, const char *signature);
 
 /*
- * interrupt.c: what to do on the interrupt lines of COM1 and ACPI, and on a message; the message that a
- * PCI function has to send for that.
+ * interrupt.c: what to do on the interrupt lines of COM1, of the clock, of ACPI and of PCI (10 and 11), and on a message; the
+ * message that a PCI function has to send for that. A message without an address stands for the interrupt pin.
+ * Lines arrive by the I/O APIC, or those of PCI by the 8259s, if that was asked for first.
  */
 struct message {
     uint32_t address;
@@ -53,7 +54,10 @@ struct message {
 };
 void interrupts_init(void);
 void route_serial(void (*handler)(void));
+void route_clock(void (*handler)(void));
 void route_sci(void (*handler)(void));
+void route_pci(void (*handler)(void));
+void use_8259(void);
 struct message route_message(void (*handler)(void));
 #define LAPIC 0xfee00000u
 #define LAPIC_SPURIOUS 0xf0

@@ -3,7 +3,9 @@
  *
  *   smp                       starts the other processors, each says so
  *   flood                     prints for ever
- *   reset=kbd|cf9|acpi|triple resets the machine, once: a byte of CMOS memory remembers
+ *   reset=kbd|cf9|port92|acpi|triple
+ *                             resets the machine, once: a byte of CMOS memory remembers
+ *   tick                      has the clock interrupt, first with the second, then twice in a second
  *   off                       powers off at once
  *   panic                     says so and stops
  *   echo                      sends back what comes in on the serial line, and for a break the word
@@ -44,11 +46,64 @@ static void reset(const struct start_info *info, const char *how)
         outb(0x64, 0xfe);
     else if (equal(how, "cf9"))
         outb(0xcf9, 0x06);
+    else if (equal(how, "port92"))
+        outb(0x92, 0x03);
     else if (equal(how, "acpi"))
         reset_by_acpi(info);
     else if (equal(how, "triple"))
         reset_by_triple_fault();
     print("still here after reset\n");
+}
+
+#define CLOCK_A 0x0a
+#define CLOCK_B 0x0b
+#define CLOCK_C 0x0c
+#define TWICE_A_SECOND 0x2f
+#define UPDATE 0x10
+#define PERIODIC 0x40
+#define HOURS_24 0x02
+#define INTERRUPT_REQUEST 0x80
+
+static uint8_t read_cmos(uint8_t index)
+{
+    outb(0x70, index);
+    return inb(0x71);
+}
+
+static void write_cmos(uint8_t index, uint8_t value)
+{
+    outb(0x70, index);
+    outb(0x71, value);
+}
+
+static volatile unsigned ticks;
+static uint8_t tick_flag;
+
+static void on_tick(void)
+{
+    if ((read_cmos(CLOCK_C) & (tick_flag | INTERRUPT_REQUEST)) == (tick_flag | INTERRUPT_REQUEST))
+        ticks++;
+}
+
+static void wait_for_ticks(uint8_t flag, unsigned count)
+{
+    tick_flag = flag;
+    ticks = 0;
+    read_cmos(CLOCK_C);
+    write_cmos(CLOCK_B, HOURS_24 | flag);
+    while (ticks < count)
+        __asm__ volatile("sti; hlt; cli" : : : "memory");
+    write_cmos(CLOCK_B, HOURS_24);
+}
+
+static void tick(void)
+{
+    interrupts_init();
+    route_clock(on_tick);
+    wait_for_ticks(UPDATE, 1);
+    write_cmos(CLOCK_A, TWICE_A_SECOND);
+    wait_for_ticks(PERIODIC, 3);
+    print("ticks\n");
 }
 
 /* Whether this is the first time that it is called since the machine was built, resets not counted. */
@@ -131,6 +186,8 @@ void main(const struct start_info *info)
     const char *how = find_word(info, "reset=");
     if (how)
         reset_once(info, how);
+    if (has_word(info, "tick"))
+        tick();
     if (has_word(info, "off"))
         power_off(info);
     if (has_word(info, "panic")) {

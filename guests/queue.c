@@ -9,7 +9,7 @@
 #define FIRST_MODERN_ID 0x1040
 
 /* Kinds of virtio's vendor capabilities (4.1.4). */
-enum { COMMON = 1, NOTIFY = 2, DEVICE = 4 };
+enum { COMMON = 1, NOTIFY = 2, ISR = 3, DEVICE = 4 };
 
 /* Offsets in the common configuration (4.1.4.3). */
 enum {
@@ -87,8 +87,9 @@ static int find_structures(struct device *device)
     uint32_t unused;
     device->common = find_structure(device->slot, COMMON, &unused);
     device->notify = find_structure(device->slot, NOTIFY, &device->notify_multiplier);
+    device->isr = find_structure(device->slot, ISR, &unused);
     device->config = find_structure(device->slot, DEVICE, &unused);
-    return device->common && device->notify;
+    return device->common && device->notify && device->isr;
 }
 
 static void add_status(uint32_t common, uint8_t bits)
@@ -128,7 +129,7 @@ static void write_address(uint32_t reg, const volatile void *memory)
     MMIO32(reg + 4) = 0;
 }
 
-static int start_queue(struct device *device, int interrupts)
+static int start_queue(struct device *device, int interrupts, int messages)
 {
     uint32_t common = device->common;
     struct queue *queue = device->queue = &queues[device->slot];
@@ -137,8 +138,8 @@ static int start_queue(struct device *device, int interrupts)
     MMIO16(common + CONFIG_VECTOR) = NO_VECTOR;
     MMIO16(common + QUEUE_SELECT) = 0;
     MMIO16(common + QUEUE_SIZE) = ENTRIES;
-    MMIO16(common + QUEUE_VECTOR) = interrupts ? 0 : NO_VECTOR;
-    if (interrupts && MMIO16(common + QUEUE_VECTOR) != 0)
+    MMIO16(common + QUEUE_VECTOR) = messages ? 0 : NO_VECTOR;
+    if (messages && MMIO16(common + QUEUE_VECTOR) != 0)
         return 0;
     write_address(common + QUEUE_DESCRIPTORS, queue->descriptors);
     write_address(common + QUEUE_DRIVER, &queue->available);
@@ -154,9 +155,10 @@ int device_init(struct device *device, unsigned slot, uint64_t features, const s
     pci_enable(slot);
     if (!find_structures(device) || !negotiate(device, features))
         return 0;
-    if (message && !pci_enable_message(slot, *message))
+    int by_message = message && message->address;
+    if (by_message && !pci_enable_message(slot, *message))
         return 0;
-    if (!start_queue(device, message != 0))
+    if (!start_queue(device, message != 0, by_message))
         return 0;
     add_status(device->common, DRIVER_OK);
     return 1;
@@ -174,7 +176,7 @@ static void wait_for_used(struct queue *queue, uint16_t before)
             __asm__ volatile("sti; hlt; cli" : : : "memory");
 }
 
-uint32_t request(struct device *device, const struct piece *pieces, unsigned count)
+void submit(struct device *device, const struct piece *pieces, unsigned count)
 {
     struct queue *queue = device->queue;
     for (unsigned i = 0; i < count; i++)
@@ -184,12 +186,18 @@ uint32_t request(struct device *device, const struct piece *pieces, unsigned cou
             .flags = (pieces[i].device_writes ? FLAG_WRITE : 0) | (i + 1 < count ? FLAG_NEXT : 0),
             .next = (uint16_t)(i + 1),
         };
-    uint16_t before = queue->used.index;
     queue->available.ring[queue->available.index % ENTRIES] = 0;
     barrier();
     queue->available.index++;
     barrier();
     MMIO16(device->notify) = 0;
+}
+
+uint32_t request(struct device *device, const struct piece *pieces, unsigned count)
+{
+    struct queue *queue = device->queue;
+    uint16_t before = queue->used.index;
+    submit(device, pieces, count);
     wait_for_used(queue, before);
     barrier();
     return queue->used.ring[before % ENTRIES].length;

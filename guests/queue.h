@@ -12,7 +12,7 @@
 
 struct device {
     unsigned slot;
-    uint32_t common, notify, config;
+    uint32_t common, notify, isr, config;
     uint32_t notify_multiplier;
     uint64_t features;
     struct queue *queue;
@@ -30,9 +30,13 @@ unsigned find_device(unsigned slot, unsigned type);
 
 /*
  * Resets the device, accepts those of the features that it offers, and starts its first queue: with a
- * message for each interrupt, or without interrupts. 0 if it can not be driven.
+ * message for each interrupt, with its interrupt pin (a message without an address), or without interrupts.
+ * 0 if it can not be driven.
  */
 int device_init(struct device *device, unsigned slot, uint64_t features, const struct message *message);
+
+/* Has the device serve one request, and does not wait. */
+void submit(struct device *device, const struct piece *pieces, unsigned count);
 
 /* Has the device serve one request, and waits for it. The number of bytes that it says it has written. */
 uint32_t request(struct device *device, const struct piece *pieces, unsigned count);

@@ -3,8 +3,12 @@
  * Words of the command line:
  *
  *   poll     no interrupts
+ *   pin      interrupts by the pins of the functions instead of messages, over the I/O APIC
+ *   8259     the same over the 8259s
  *   verify   only reads the disks, and expects what an earlier run has written
  *   enospc   expects that writing fails, and that the disk can still be read
+ *   storm    first starts the other processors and resets the machine with a request of each disk under way, in
+ *            several ways: a byte of CMOS memory counts
  *   stay     sleeps at the end
  */
 
@@ -162,20 +166,91 @@ static void test_disk(const struct start_info *info, unsigned number, struct dev
         test_writing(number, disk);
 }
 
+/* The device that is being tested. */
+static struct device *current;
+static unsigned pin_interrupts;
+
+/* Reading the reason lowers the pin; one that stays high comes again and again. */
+static void on_pin(void)
+{
+    (void)MMIO8(current->isr);
+    pin_interrupts++;
+}
+
+#define PCI_INTERRUPT 0x3c
+#define PCI_INTERRUPT_STATUS 0x80000u
+#define PCI_COMMAND 0x04
+#define LEVEL_TRIGGERED 0x4d1 /* a bit for each input of the second 8259 */
+
+/* Where the pin arrives is noted by the firmware, to be level triggered, and it is quiet when all is done. */
+static void test_pin(const char *device, unsigned number, unsigned slot)
+{
+    uint32_t note = pci_read(slot, PCI_INTERRUPT);
+    unsigned line = note & 0xff;
+    int noted = (note >> 8 & 0xff) == 1 && (line == 10 || line == 11) && (inb(LEVEL_TRIGGERED) & 1 << (line - 8));
+    int quiet = 0;
+    enable_interrupts();
+    for (unsigned tries = 0; !quiet && tries < 100; tries++)
+        quiet = !(pci_read(slot, PCI_COMMAND) & PCI_INTERRUPT_STATUS);
+    disable_interrupts();
+    report(device, number, "pin", noted && quiet && pin_interrupts > 0);
+    pin_interrupts = 0;
+}
+
 /* Starts each device of this type. The number of them. */
 static unsigned for_each(const struct start_info *info, unsigned type, const struct message *message)
 {
     unsigned number = 0;
     for (unsigned slot = 0; (slot = find_device(slot, type)) < PCI_SLOTS; slot++, number++) {
         struct device device;
+        current = &device;
         if (!device_init(&device, slot, FEATURE_FLUSH | FEATURE_DISCARD | FEATURE_WRITE_ZEROES, message))
             report(type == VIRTIO_RNG ? "rng" : "blk", number, "start", 0);
         else if (type == VIRTIO_RNG)
             test_rng(number, &device);
         else
             test_disk(info, number, &device);
+        if (message && !message->address)
+            test_pin(type == VIRTIO_RNG ? "rng" : "blk", number, slot);
     }
     return number;
+}
+
+#define CMOS_ROUND 0x71
+#define LARGE_SECTORS 2048
+
+/* A large write to each disk, begun and not waited for. */
+static void begin_writes(void)
+{
+    static struct block_header header = {.type = WRITE};
+    static uint8_t status;
+    const struct piece pieces[3] = {
+        {&header, sizeof header, 0}, {(void *)0x1000000, LARGE_SECTORS * SECTOR, 0}, {&status, 1, 1}};
+    struct device disk;
+    for (unsigned slot = 0; (slot = find_device(slot, VIRTIO_BLK)) < PCI_SLOTS; slot++)
+        if (device_init(&disk, slot, 0, 0))
+            submit(&disk, pieces, 3);
+}
+
+static void storm(const struct start_info *info)
+{
+    static const struct {
+        uint16_t port;
+        uint8_t value;
+    } resets[] = {{0xcf9, 0x06}, {0x64, 0xfe}, {0x92, 0x01}, {0xcf9, 0x06}, {0x64, 0xfe}};
+    outb(0x70, CMOS_ROUND);
+    unsigned round = inb(0x71);
+    print("round ");
+    print_number(round);
+    print("\n");
+    if (round >= sizeof resets / sizeof *resets)
+        return;
+    outb(0x71, (uint8_t)(round + 1));
+    start_processors(info);
+    begin_writes();
+    outb(resets[round].port, resets[round].value);
+    for (;;)
+        halt();
 }
 
 /* The interrupt has done its work by waking us. */
@@ -186,8 +261,16 @@ void main(const struct start_info *info);
 void main(const struct start_info *info)
 {
     print("virtio guest\n");
+    if (has_word(info, "storm"))
+        storm(info);
     interrupts_init();
     struct message message = route_message(on_message);
+    if (has_word(info, "pin") || has_word(info, "8259")) {
+        if (has_word(info, "8259"))
+            use_8259();
+        route_pci(on_pin);
+        message.address = 0;
+    }
     const struct message *wanted = has_word(info, "poll") ? 0 : &message;
     unsigned rngs = for_each(info, VIRTIO_RNG, wanted);
     unsigned disks = for_each(info, VIRTIO_BLK, wanted);

@@ -13,6 +13,9 @@ use vmd_tests::{Host, quote};
 use crate::cargo::cargo;
 use crate::step::{last_lines, log_path, step};
 
+/// How often a test in an emulated lab is tried.
+const ATTEMPTS: u32 = 3;
+
 /// How long a test program may run on another host.
 const HOST_LIMIT: Duration = Duration::from_secs(30 * 60);
 
@@ -23,6 +26,38 @@ const HOST_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// # Errors
 /// When cargo cannot be run.
 pub fn cargo_test(total: &mut Tally, name: &str, arguments: &[&str]) -> Result<()> {
+    total.add(run_cargo_test(name, arguments, &[])?);
+    Ok(())
+}
+
+/// As [`cargo_test`], for tests in an emulated lab: what fails is tried again, a few times and by itself, and counts as
+/// failed only if it fails each time. What passed then is named in the summary.
+///
+/// QEMU's emulation of a processor with nested virtualisation goes wrong now and then, more often on a busy machine: a guest
+/// that has done nothing unusual meets a triple fault, or the emulator itself ends.
+///
+/// # Errors
+/// As [`cargo_test`].
+pub fn cargo_test_in_lab(total: &mut Tally, name: &str, arguments: &[&str]) -> Result<()> {
+    let mut tally = run_cargo_test(name, arguments, &[])?;
+    for attempt in 2..=ATTEMPTS {
+        let failed = std::mem::take(&mut tally.failures);
+        if failed.is_empty() {
+            break;
+        }
+        tally.failed = 0;
+        // Without a test to blame it was the program.
+        let only = if failed == [name] { &[][..] } else { &failed[..] };
+        let again = run_cargo_test(&format!("{name}, attempt {attempt}"), arguments, only)?;
+        tally.repeated.extend(failed.into_iter().filter(|test| !again.failures.contains(test)));
+        tally.add(again);
+    }
+    total.add(tally);
+    Ok(())
+}
+
+/// Runs all tests, or `only` those of these names.
+fn run_cargo_test(name: &str, arguments: &[&str], only: &[String]) -> Result<Tally> {
     let mut command = cargo()?;
     // A message says what is wrong; where the test called what found it is of no use beside it.
     command
@@ -31,7 +66,10 @@ pub fn cargo_test(total: &mut Tally, name: &str, arguments: &[&str]) -> Result<(
         .arg("--no-fail-fast")
         .args(arguments)
         .args(["--", "--show-output"]);
-    run(total, name, || {
+    if !only.is_empty() {
+        command.arg("--exact").args(only);
+    }
+    Ok(run(name, || {
         let output = command.output().context("cannot run cargo")?;
         let text = format!(
             "{}\n{}",
@@ -39,8 +77,7 @@ pub fn cargo_test(total: &mut Tally, name: &str, arguments: &[&str]) -> Result<(
             String::from_utf8_lossy(&output.stdout)
         );
         Ok((output.status.success(), text))
-    });
-    Ok(())
+    }))
 }
 
 /// Runs a test program of the whole-vmd tests on another host that has this file system.
@@ -49,11 +86,11 @@ pub fn cargo_test(total: &mut Tally, name: &str, arguments: &[&str]) -> Result<(
 /// When the program cannot be built.
 pub fn in_host(total: &mut Tally, name: &str, program: &str, host: &dyn Host) -> Result<()> {
     let path = test_program(program)?;
-    run(total, name, || {
+    total.add(run(name, || {
         let command = format!("{} --show-output 2>&1", quote(&path.display().to_string()));
         let output = host.run_within(&command, HOST_LIMIT)?;
         Ok((output.status == 0, output.stdout))
-    });
+    }));
     Ok(())
 }
 
@@ -69,7 +106,7 @@ fn test_program(name: &str) -> Result<PathBuf> {
 }
 
 /// Runs a group of tests and counts them.
-fn run(total: &mut Tally, name: &str, work: impl FnOnce() -> Result<(bool, String)>) {
+fn run(name: &str, work: impl FnOnce() -> Result<(bool, String)>) -> Tally {
     let mut tally = Tally::default();
     let done = step(name, || {
         let (success, output) = work()?;
@@ -88,7 +125,7 @@ fn run(total: &mut Tally, name: &str, work: impl FnOnce() -> Result<(bool, Strin
         }
     }
     println!("         {tally}");
-    total.add(tally);
+    tally
 }
 
 /// What the output says about failed tests: which ones, what each of them printed, and what cargo says of the
@@ -122,6 +159,8 @@ pub struct Tally {
     pub failed: usize,
     /// Names of tests that failed, as far as they have one.
     pub failures: Vec<String>,
+    /// Tests that passed, though not at the first attempt.
+    pub repeated: Vec<String>,
     /// Tests that were not run, and why.
     pub skipped: Vec<Skipped>,
 }
@@ -173,6 +212,7 @@ impl Tally {
         self.passed += other.passed;
         self.failed += other.failed;
         self.failures.extend(other.failures);
+        self.repeated.extend(other.repeated);
         self.skipped.extend(other.skipped);
     }
 }

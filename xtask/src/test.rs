@@ -101,14 +101,14 @@ fn native(tally: &mut Tally) -> Result<()> {
 
 fn lab(tally: &mut Tally) -> Result<()> {
     heading("vmd with Debian guests in the lab");
-    libtest::cargo_test(tally, "lab tests", &["--package", "vmd-tests", "--test", "lab"])?;
+    libtest::cargo_test_in_lab(tally, "lab tests", &["--package", "vmd-tests", "--test", "lab"])?;
     if let Err(error) = cargo::tool("cargo-deb") {
         println!("  NOT TESTED: the Debian package: {error:#}");
         tally.skip("the Debian package on a host with systemd", "cargo-deb cannot be installed");
         return Ok(());
     }
     package::for_tests()?;
-    libtest::cargo_test(
+    libtest::cargo_test_in_lab(
         tally,
         "package on a host with systemd",
         &["--package", "vmd-tests", "--test", "systemd"],
@@ -119,6 +119,9 @@ fn report(tally: &Tally) {
     heading("Summary");
     for skipped in &tally.skipped {
         println!("  skipped: {}: {}", skipped.name, skipped.reason);
+    }
+    for name in &tally.repeated {
+        println!("  REPEATED: {name}: it failed before it passed, see above");
     }
     for name in &tally.failures {
         println!("  FAILED: {name}");

@@ -29,6 +29,9 @@ const TSC: u32 = 0x10;
 /// The deadline of the local APIC's timer; counts only once the APIC is in the right mode.
 const TSC_DEADLINE: u32 = 0x6E0;
 
+/// The inputs of the second 8259 that can be level triggered, from input 8 on: not those of clock and coprocessor.
+const LEVEL_BITS: u8 = 0xDE;
+
 const READ: &str = "read a processor's state";
 const SET: &str = "set a processor's state";
 
@@ -119,5 +122,20 @@ impl Vm {
             fd.set_irqchip(controller).map_err(Error::of("set an interrupt controller"))?;
         }
         fd.set_pit2(&state.timer).map_err(Error::of("set the interval timer"))
+    }
+
+    /// Puts the second 8259 into the state that was read, but with these of its inputs (9 to 12, 14, 15) level triggered,
+    /// as its register at port 0x4D1 would. No processor runs.
+    ///
+    /// # Errors
+    /// KVM's refusal.
+    pub fn set_level_inputs(&self, state: &ControllerState, inputs: &[u32]) -> Result<(), Error> {
+        let [_, mut second, _] = state.controllers;
+        let bits = inputs.iter().filter_map(|input| 1u8.checked_shl(input.checked_sub(8)?));
+        let level = bits.fold(0, |all, bit| all | bit) & LEVEL_BITS;
+        // SAFETY: the structure is that of an 8259, as its number says, and any bits are valid for all of its fields.
+        let second_8259 = unsafe { &mut second.chip.pic };
+        second_8259.elcr = level;
+        self.inner.fd.set_irqchip(&second).map_err(Error::of("set an interrupt controller"))
     }
 }

@@ -2,14 +2,15 @@
 //!
 //! A look-up is a binary search in a sorted table under a read lock that is gone before the device is asked,
 //! so that processors get in one another's way only at the same device. The guest may move the ranges of PCI
-//! functions anywhere: where ranges overlap the fixed one wins, then the one of the lower slot, and the other
-//! is hidden as a whole until it moves.
+//! functions anywhere: where ranges overlap the fixed one wins, then the one of the lower slot and function, and the
+//! other is hidden as a whole until one of them moves.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use proto::ResetCause;
 
+use crate::pci::PciAddress;
 use crate::sync::lock;
 
 /// A device on a bus: a range of addresses that it answers for.
@@ -37,8 +38,8 @@ pub enum BusAction {
     Reset(ResetCause),
     /// Switch the machine off.
     PowerOff,
-    /// The PCI function in this slot asks for something.
-    Pci(u8, virtio::pci::Action),
+    /// The PCI function there asks for something.
+    Pci(PciAddress, virtio::pci::Action),
 }
 
 /// What answers for a range: a device behind its own lock.
@@ -56,6 +57,17 @@ impl<T: BusDevice> Target for Mutex<T> {
 
     fn write(&self, offset: u64, data: &[u8]) -> BusAction {
         lock(self).write(offset, data)
+    }
+}
+
+/// What answers where nobody does.
+struct Nobody;
+
+impl Target for Nobody {
+    fn read(&self, _: u64, _: &mut [u8]) {}
+
+    fn write(&self, _: u64, _: &[u8]) -> BusAction {
+        BusAction::None
     }
 }
 
@@ -89,8 +101,8 @@ pub(crate) struct Bus {
 struct Map {
     /// Those that never move.
     fixed: Vec<Claim>,
-    /// Those of PCI functions, by slot.
-    slots: BTreeMap<u8, Vec<Claim>>,
+    /// Those of PCI functions.
+    functions: BTreeMap<PciAddress, Vec<Claim>>,
     /// What is found: ascending, without overlaps.
     sorted: Vec<Claim>,
 }
@@ -101,11 +113,26 @@ impl Bus {
         self.change(|map| map.fixed.extend(Claim::new(first, len, target)));
     }
 
-    /// Replaces the ranges of the function in `slot`.
-    pub fn set_slot(&self, slot: u8, claims: Vec<Claim>) {
+    /// Keeps a range free of PCI functions: there answers somebody who is not on this bus, or nobody.
+    pub fn reserve(&self, range: (u64, u64)) {
+        self.add(range, Arc::new(Nobody));
+    }
+
+    /// Replaces the ranges of a function.
+    pub fn set_function(&self, address: PciAddress, claims: Vec<Claim>) {
         self.change(|map| {
-            map.slots.insert(slot, claims);
+            map.functions.insert(address, claims);
         });
+    }
+
+    /// Whether what is found at `first` is the range that begins there and belongs to the function: that it is not
+    /// hidden.
+    pub fn shows(&self, address: PciAddress, first: u64) -> bool {
+        let map = self.map.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(own) = map.functions.get(&address) else { return false };
+        let shown = map.sorted.binary_search_by_key(&first, |claim| claim.first);
+        let shown = shown.ok().and_then(|at| map.sorted.get(at));
+        shown.is_some_and(|shown| own.iter().any(|claim| Arc::ptr_eq(&claim.target, &shown.target)))
     }
 
     fn change(&self, change: impl FnOnce(&mut Map)) {
@@ -154,7 +181,7 @@ impl Map {
     /// Lays the claims out by rank; one that overlaps a higher one is left out.
     fn sort(&mut self) {
         self.sorted.clear();
-        for claim in self.fixed.iter().chain(self.slots.values().flatten()) {
+        for claim in self.fixed.iter().chain(self.functions.values().flatten()) {
             let at = self.sorted.partition_point(|other| other.first < claim.first);
             let neighbours = [at.checked_sub(1), Some(at)].into_iter().flatten();
             if !neighbours.filter_map(|n| self.sorted.get(n)).any(|other| other.overlaps(claim)) {

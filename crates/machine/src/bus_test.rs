@@ -68,13 +68,13 @@ fn nobody_answers_with_ones_and_swallows_writes() {
 fn the_fixed_device_wins_then_the_lower_slot() {
     let bus = Bus::default();
     bus.add((0x100, 0x10), Arc::new(Mutex::new(Number(1))));
-    bus.set_slot(5, vec![claim(0x200, 0x100, 5)]);
-    bus.set_slot(4, vec![claim(0x2FF, 1, 4), claim(0x80, 0x100, 40)]);
+    bus.set_function(PciAddress::slot(5), vec![claim(0x200, 0x100, 5)]);
+    bus.set_function(PciAddress::slot(4), vec![claim(0x2FF, 1, 4), claim(0x80, 0x100, 40)]);
     assert_eq!(byte(&bus, 0x100), 1);
     assert_eq!(byte(&bus, 0x80), 0xFF, "the range that lies over the fixed one is hidden");
     assert_eq!(byte(&bus, 0x2FF), 4);
     assert_eq!(byte(&bus, 0x200), 0xFF);
-    bus.set_slot(4, vec![]);
+    bus.set_function(PciAddress::slot(4), vec![]);
     assert_eq!(byte(&bus, 0x200), 5, "it comes out when the other has moved away");
 }
 
@@ -84,8 +84,25 @@ fn ranges_end_at_the_last_address() {
     assert!(Claim::new(u64::MAX, 2, target.clone()).is_none());
     assert!(Claim::new(5, 0, target.clone()).is_none());
     let bus = Bus::default();
-    bus.set_slot(0, Claim::new(u64::MAX - 3, 4, target).into_iter().collect());
+    bus.set_function(PciAddress::slot(0), Claim::new(u64::MAX - 3, 4, target).into_iter().collect());
     let mut data = [0; 8];
     bus.read(u64::MAX, &mut data);
     assert_eq!(data, [1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]);
+}
+
+#[test]
+fn a_function_that_is_hidden_is_not_shown() {
+    let bus = Bus::default();
+    bus.reserve((0x1000, 0x1000));
+    let (low, high) = (PciAddress::new(4, 0), PciAddress::new(4, 1));
+    bus.set_function(high, vec![claim(0x3000, 0x100, 1)]);
+    assert!(bus.shows(high, 0x3000) && !bus.shows(low, 0x3000) && !bus.shows(high, 0x3001));
+    bus.set_function(low, vec![claim(0x3000, 0x100, 2)]);
+    assert!(bus.shows(low, 0x3000) && !bus.shows(high, 0x3000));
+    bus.set_function(low, vec![claim(0x1F80, 0x100, 2)]);
+    assert!(!bus.shows(low, 0x1F80) && bus.shows(high, 0x3000));
+    let mut data = [0; 2];
+    bus.read(0x1FFF, &mut data);
+    assert_eq!(data, [0xFF; 2], "nobody answers in a reserved range");
+    assert_eq!(bus.write(0x1000, &[1]), BusAction::None);
 }

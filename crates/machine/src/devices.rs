@@ -3,7 +3,7 @@
 //! | slot | what |
 //! |---|---|
 //! | 0 | host bridge |
-//! | 1 | bridge to the legacy chips |
+//! | 1 | bridge to the legacy chips; function 3: power management |
 //! | 3 | source of random numbers, which every machine has |
 //! | 4 and up | disks in the order of the specification |
 
@@ -19,14 +19,15 @@ use virtio::{GuestRam, ThreadHook, VirtioDevice};
 
 use crate::error::BuildError;
 use crate::firmware::Shadow;
-use crate::pci::{Bridge, HostBridge, SharedFunction};
+use crate::layout::{HOST_BRIDGE, ISA_BRIDGE, POWER_FUNCTION};
+use crate::pci::{HostBridge, IsaBridge, PciAddress, PirqRouter, PowerFunction, SharedFunction};
 
 /// The first slot for devices that a machine may or may not have.
 const FIRST_SLOT: u8 = 3;
 
 /// All functions, and what makes the disks among them durable.
 pub(crate) struct Devices {
-    pub functions: BTreeMap<u8, SharedFunction>,
+    pub functions: BTreeMap<PciAddress, SharedFunction>,
     pub disks: Vec<disk::Syncer>,
     /// What firmware can start from, each kind in the order of the specification.
     pub bootable: Vec<Bootable>,
@@ -57,14 +58,11 @@ impl Devices {
         images: Vec<File>,
         ram: &GuestRam,
         hook: &ThreadHook,
-        shadow: Option<Arc<Shadow>>,
     ) -> Result<Self, BuildError> {
         if spec.disks.len() != images.len() {
             return Err(BuildError::DiskCount { wanted: spec.disks.len(), given: images.len() });
         }
         let mut devices = Self { functions: BTreeMap::new(), disks: Vec::new(), bootable: Vec::new() };
-        devices.put(0, HostBridge::new(shadow));
-        devices.put(1, Bridge::isa());
         let rng = function(Rng::new(), ram);
         devices.add(rng.map_err(|source| BuildError::Device { device: "source of random numbers", source })?);
         for (index, (spec, image)) in spec.disks.iter().zip(images).enumerate() {
@@ -77,16 +75,24 @@ impl Devices {
         Ok(devices)
     }
 
+    /// Adds what every PC of this kind has. Pins of the others lead to `pirq`; `shadow` is what the host bridge governs
+    /// for firmware.
+    pub fn add_chipset(&mut self, pirq: Arc<PirqRouter>, shadow: Option<Arc<Shadow>>) {
+        self.put(HOST_BRIDGE, HostBridge::new(shadow));
+        self.put(ISA_BRIDGE, IsaBridge::new(pirq));
+        self.put(POWER_FUNCTION, PowerFunction::new());
+    }
+
     /// Adds a function in the next slot, and says in which.
-    fn add(&mut self, function: VirtioPci) -> u8 {
-        let after_last = self.functions.keys().next_back().map_or(0, |last| last.saturating_add(1));
-        let slot = after_last.max(FIRST_SLOT);
-        self.put(slot, function);
+    fn add(&mut self, function: impl PciFunction + 'static) -> u8 {
+        let last = self.functions.keys().next_back().map(|last| last.slot_number());
+        let slot = last.map_or(FIRST_SLOT, |last| last.saturating_add(1).max(FIRST_SLOT));
+        self.put(PciAddress::slot(slot), function);
         slot
     }
 
-    fn put(&mut self, slot: u8, function: impl PciFunction + 'static) {
-        self.functions.insert(slot, Arc::new(Mutex::new(function)));
+    fn put(&mut self, address: PciAddress, function: impl PciFunction + 'static) {
+        self.functions.insert(address, Arc::new(Mutex::new(function)));
     }
 }
 

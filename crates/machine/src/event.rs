@@ -2,12 +2,13 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use proto::ResetCause;
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::event::{EventfdFlags, epoll, eventfd};
 
 use crate::sync::lock;
+use crate::timer::DateTimer;
 
 /// Something happened in the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,10 @@ pub enum MachineEvent {
 pub(crate) struct Events {
     pending: Mutex<Pending>,
     ready: OwnedFd,
+    /// For the chip that has to do something at a certain time.
+    timer: Arc<DateTimer>,
+    /// Readable while one of the two is.
+    either: OwnedFd,
 }
 
 #[derive(Default)]
@@ -56,10 +61,18 @@ impl Pending {
 
 impl Events {
     pub fn new() -> io::Result<Self> {
-        Ok(Self {
-            pending: Mutex::default(),
-            ready: eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?,
-        })
+        let ready = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
+        let timer = DateTimer::new()?;
+        let either = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        for fd in [ready.as_fd(), timer.as_fd()] {
+            epoll::add(&either, fd, epoll::EventData::new_u64(0), epoll::EventFlags::IN)?;
+        }
+        Ok(Self { pending: Mutex::default(), ready, timer: Arc::new(timer), either })
+    }
+
+    /// The timer.
+    pub fn timer(&self) -> &Arc<DateTimer> {
+        &self.timer
     }
 
     /// Reports an event.
@@ -101,9 +114,10 @@ impl Events {
     }
 }
 
+/// Readable while an event is pending, or the timer has expired.
 impl AsFd for Events {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.ready.as_fd()
+        self.either.as_fd()
     }
 }
 

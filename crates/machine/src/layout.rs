@@ -21,14 +21,17 @@
 //! |---|---|---|
 //! | 0x20 0x40 0x61 0xA0 0x4D0 | | interrupt controllers and timer, in KVM |
 //! | 0x60 | 0x64 | keyboard controller |
-//! | 0x70 | 0x71 | clock and its memory |
+//! | 0x70 | 0x71 | clock and its memory, interrupt 8 |
+//! | 0x92 | 0x92 | system control port A |
 //! | 0x3F8 | 0x3FF | first serial line, interrupt 4 |
 //! | 0x510 | 0x51B | configuration for firmware, if the machine starts some |
-//! | 0x600 | 0x60B | ACPI power management |
+//! | 0x600 | 0x63F | ACPI power management |
 //! | 0xCF8 | 0xCFF | PCI configuration; in it 0xCF9, the reset register |
 //! | [`PCI_PORTS_START`] | [`PCI_PORTS_END`] | PCI port window |
 
 use proto::MemorySize;
+
+use crate::pci::PciAddress;
 
 /// Global descriptor table of the 64-bit Linux entry, 32 bytes.
 pub const GDT: u64 = 0x500;
@@ -73,6 +76,8 @@ pub const LOCAL_APIC: u64 = 0xFEE0_0000;
 /// Three pages and one for tables that KVM puts into the guest's address space on some processors. Below any
 /// firmware.
 pub const KVM_PRIVATE: u64 = 0xFEFF_C000;
+/// How many pages that are.
+pub const KVM_PRIVATE_PAGES: u64 = 4;
 /// The largest firmware image, which ends at 4 GiB.
 pub const FIRMWARE_MAX: u64 = 4 << 20;
 /// RAM that does not fit below [`LOW_RAM_END`] goes on here.
@@ -87,13 +92,15 @@ pub const PCI_PORTS_END: u64 = 0x1_0000;
 pub const I8042_PORTS: (u64, u64) = (0x60, 5);
 /// Ports of the clock: first and number.
 pub const RTC_PORTS: (u64, u64) = (0x70, 2);
+/// System control port A.
+pub const SYSTEM_PORT: (u64, u64) = (0x92, 1);
 /// Ports of the first serial line: first and number.
 pub const SERIAL_PORTS: (u64, u64) = (0x3F8, 8);
 /// Ports of the configuration for firmware: first and number.
 pub const FW_CFG_PORTS: (u64, u64) = (0x510, 12);
 /// Ports of ACPI power management: first and number. Event block (4), control block (2, padded to 4), timer
-/// (4).
-pub const PM_PORTS: (u64, u64) = (0x600, 12);
+/// (4); the rest belongs to parts of the PIIX4 that the machine has not.
+pub const PM_PORTS: (u64, u64) = (0x600, 64);
 /// Ports of PCI configuration mechanism 1: first and number.
 pub const PCI_CONFIG_PORTS: (u64, u64) = (0xCF8, 8);
 /// The reset register, among them.
@@ -101,8 +108,22 @@ pub const RESET_PORT: u64 = 0xCF9;
 
 /// Interrupt of the first serial line.
 pub const SERIAL_IRQ: u32 = 4;
+/// Interrupt of the clock.
+pub const RTC_IRQ: u32 = 8;
 /// Interrupt of ACPI, level triggered.
 pub const SCI_IRQ: u32 = 9;
+
+/// Where the four lines of PCI interrupts arrive if no firmware decides: level triggered inputs of the controllers.
+pub const PCI_IRQS: [u8; 4] = [10, 11, 10, 11];
+/// The inputs that a line of PCI interrupts can be routed to without meeting another chip.
+pub const PCI_IRQ_CHOICE: [u8; 3] = [5, 10, 11];
+
+/// The host bridge.
+pub const HOST_BRIDGE: PciAddress = PciAddress::slot(0);
+/// The bridge to the legacy chips, where the routes of PCI interrupts are.
+pub const ISA_BRIDGE: PciAddress = PciAddress::slot(1);
+/// The power management function.
+pub const POWER_FUNCTION: PciAddress = PciAddress::new(1, 3);
 
 /// The PCI memory window as firmware uses it, first address and end: from 2 GiB if RAM leaves so much.
 pub fn firmware_pci_window(size: MemorySize) -> (u64, u64) {

@@ -2,14 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use hv::Vm;
 use proto::VmSpec;
 use virtio::Lifecycle;
 
 use crate::bus::Bus;
-use crate::chips::{I8042, PowerManagement, ResetControl, Rtc, Serial};
+use crate::chips::{I8042, PowerManagement, ResetControl, Rtc, Serial, SystemPort};
 use crate::event::{Events, MachineEvent};
-use crate::irq::KvmLine;
+use crate::irq::Lines;
 use crate::pci::{ConfigPorts, PciBus};
 use crate::sync::lock;
 use crate::{SerialOutput, layout};
@@ -19,6 +18,7 @@ pub(crate) struct Legacy {
     serial: Arc<Mutex<Serial>>,
     rtc: Arc<Mutex<Rtc>>,
     keyboard: Arc<Mutex<I8042>>,
+    system_port: Arc<Mutex<SystemPort>>,
     power: Arc<Mutex<PowerManagement>>,
     pci_config: Arc<Mutex<ConfigPorts<ResetControl>>>,
 }
@@ -26,26 +26,30 @@ pub(crate) struct Legacy {
 impl Legacy {
     /// Makes the chips and puts them on the bus.
     pub fn new(
-        vm: &Vm,
+        lines: &Lines,
         ports: &Bus,
         pci: Arc<PciBus>,
         spec: &VmSpec,
         console: Arc<dyn SerialOutput>,
         events: Arc<Events>,
     ) -> Self {
-        let line = |irq| KvmLine::new(vm.irq_line(irq));
+        let line = |irq| lines.output(irq);
+        let clock = Rtc::new(spec.memory, spec.cpus, line(layout::RTC_IRQ), events.timer().clone());
         let room = move || events.send(MachineEvent::SerialRoom);
         let chips = Self {
             serial: shared(Serial::new(console, line(layout::SERIAL_IRQ), room)),
-            rtc: shared(Rtc::new(spec.memory, spec.cpus)),
+            rtc: shared(clock),
             keyboard: shared(I8042::new()),
+            system_port: shared(SystemPort::new()),
             power: shared(PowerManagement::new(line(layout::SCI_IRQ))),
-            pci_config: shared(ConfigPorts::new(pci, ResetControl::new())),
+            pci_config: shared(ConfigPorts::new(pci.clone(), ResetControl::new())),
         };
         ports.add(layout::SERIAL_PORTS, chips.serial.clone());
         ports.add(layout::RTC_PORTS, chips.rtc.clone());
         ports.add(layout::I8042_PORTS, chips.keyboard.clone());
+        ports.add(layout::SYSTEM_PORT, chips.system_port.clone());
         ports.add(layout::PM_PORTS, chips.power.clone());
+        pci.set_chip(layout::POWER_FUNCTION, chips.power.clone());
         ports.add(layout::PCI_CONFIG_PORTS, chips.pci_config.clone());
         chips
     }
@@ -55,6 +59,7 @@ impl Legacy {
         act(&mut *lock(&self.serial));
         act(&mut *lock(&self.rtc));
         act(&mut *lock(&self.keyboard));
+        act(&mut *lock(&self.system_port));
         act(&mut *lock(&self.power));
         act(&mut *lock(&self.pci_config));
     }
@@ -67,6 +72,11 @@ impl Legacy {
     /// A break on the serial line.
     pub fn serial_break(&self) {
         lock(&self.serial).send_break();
+    }
+
+    /// The host's timer has gone off: it is the clock's.
+    pub fn tick(&self) {
+        lock(&self.rtc).tick();
     }
 
     /// Presses the power button.

@@ -42,6 +42,7 @@ mod pci;
 mod source;
 mod start;
 mod sync;
+mod timer;
 mod variables;
 
 pub use bus::{BusAction, BusDevice};
@@ -53,6 +54,7 @@ pub use irq::IrqLine;
 pub use machine::{BootFiles, Machine, Resources};
 pub use memory::MemoryError;
 pub use pause::PauseError;
-pub use pci::PciError;
+pub use pci::{PciAddress, PciError};
+pub use timer::Wake;
 pub use variables::MAX_VARIABLES;
 pub use virtio::{ThreadHook, ThreadKind};

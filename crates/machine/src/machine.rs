@@ -59,7 +59,8 @@ pub enum BootFiles {
 /// |---|---|
 /// | `read` `write` | event descriptors |
 /// | `futex` `getpid` `tgkill` `rt_sigprocmask` | pausing processors |
-/// | `ioctl` | `KVM_IRQ_LINE` for input and the power button; for a reset `KVM_GET_MP_STATE`, `KVM_GET_SREGS`, `KVM_IOEVENTFD` and `KVM_SET_` `MP_STATE`, `REGS`, `XCRS`, `XSAVE`, `SREGS`, `DEBUGREGS`, `LAPIC`, `MSRS`, `VCPU_EVENTS`, `IRQCHIP`, `PIT2` |
+/// | `timerfd_settime` | the interrupts of the clock |
+/// | `ioctl` | `KVM_IRQ_LINE` for input, the clock and the power button; for a reset `KVM_GET_MP_STATE`, `KVM_GET_SREGS`, `KVM_IOEVENTFD` and `KVM_SET_` `MP_STATE`, `REGS`, `XCRS`, `XSAVE`, `SREGS`, `DEBUGREGS`, `LAPIC`, `MSRS`, `VCPU_EVENTS`, `IRQCHIP`, `PIT2` |
 /// | `ioctl` | to go on after a pause: `KVM_GET_CLOCK`, `KVM_SET_CLOCK`, `KVM_KVMCLOCK_CTRL`, `KVM_HAS_`, `KVM_GET_` and `KVM_SET_DEVICE_ATTR` |
 /// | `fallocate` `pread64` `lseek` `statx` `read` | a reset: memory is cleared, a kernel is read again |
 /// | `ioctl` | a reset to firmware: `KVM_SET_USER_MEMORY_REGION` |
@@ -126,6 +127,9 @@ impl Machine {
 
     /// What happened since the last call, the most serious first; `None` when there is nothing new.
     pub fn next_event(&mut self) -> Option<MachineEvent> {
+        if self.events.timer().has_expired() {
+            self.legacy.tick();
+        }
         self.events.next()
     }
 

@@ -106,9 +106,10 @@ fn a_guest_prints_and_switches_off() {
 #[test]
 fn every_way_to_reset_starts_again_with_empty_memory() {
     type Way = fn(Code) -> Code;
-    let ways: [(ResetCause, Way); 3] = [
+    let ways: [(ResetCause, Way); 4] = [
         (ResetCause::ResetRegister, |code| code.out8(0xCF9, 6)),
         (ResetCause::KeyboardController, |code| code.out8(0x64, 0xFE)),
+        (ResetCause::SystemPort, |code| code.out8(0x92, 3)),
         (ResetCause::TripleFault, Code::triple_fault),
     ];
     for (cause, reset) in ways {
@@ -191,13 +192,16 @@ fn the_pci_bus_shows_its_bridges_and_nothing_else_where_nothing_is() {
     let code = Code::new()
         .print_if_config(0x8000_0000, 0x1237_8086, "host ")
         .print_if_config(0x8000_0800, 0x7000_8086, "isa ")
+        .print_if_config(0x8000_0B00, 0x7113_8086, "power ")
+        .print_if_config(0x8000_0B40, 0x0000_0601, "placed ")
+        .print_if_config(0x8000_0860, 0x0B0A_0B0A, "routed ")
         .print_if_config(0x8000_1000, 0xFFFF_FFFF, "none ")
         .print_if_config(0x8001_0000, 0xFFFF_FFFF, "none")
         .power_off();
     let Some((mut machine, console)) = machine(&code, 1) else { return };
     machine.start();
     assert_eq!(next_event(&mut machine), MachineEvent::PoweredOff);
-    assert_eq!(console.text(), "host isa none none");
+    assert_eq!(console.text(), "host isa power placed routed none none");
 }
 
 #[test]

@@ -9,7 +9,8 @@
 //!
 //! # Order of locks
 //!
-//! The machine's lock of a function, then the lock inside its MSI-X table. A worker takes only the latter.
+//! The machine's lock of a function, then the lock of its interrupt status, then either the lock inside its MSI-X
+//! table or whatever its pin takes. A worker takes all but the first.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use vm_memory::{Bytes, GuestAddress};
 
-use crate::pci::{Action, PciFunction, VirtioPci};
+use crate::pci::{Action, PciFunction, Pin, VirtioPci};
 use crate::{GuestRam, ThreadHook, VirtioDevice};
 
 pub(crate) const VERSION_1: u64 = 1 << 32;
@@ -31,6 +32,22 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A hook for threads that need not be confined.
 pub(crate) fn no_hook() -> ThreadHook {
     Arc::new(|_| {})
+}
+
+/// An interrupt pin that somebody looks at.
+#[derive(Default)]
+pub(crate) struct Probe(AtomicBool);
+
+impl Probe {
+    pub(crate) fn is_high(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Pin for Probe {
+    fn set(&self, asserted: bool) {
+        self.0.store(asserted, Ordering::SeqCst);
+    }
 }
 
 /// Guest memory: 4 MiB from 0, and 1 MiB from 16 MiB on.
@@ -178,6 +195,7 @@ pub(crate) struct Driver {
     pub(crate) function: VirtioPci,
     pub(crate) memory: GuestRam,
     pub(crate) ring: Ring,
+    pub(crate) pin: Arc<Probe>,
     /// Offset and length of the virtio structures in the range, by their kind.
     pub(crate) structures: HashMap<u8, (u64, u32)>,
     pub(crate) msix_capability: u8,
@@ -197,12 +215,15 @@ impl Driver {
     /// Finds the device's parts and enables its range.
     pub(crate) fn new(device: Box<dyn VirtioDevice>) -> Self {
         let memory = ram();
-        let function = VirtioPci::new(device, memory.clone()).unwrap();
+        let mut function = VirtioPci::new(device, memory.clone()).unwrap();
+        let pin = Arc::new(Probe::default());
+        function.connect_pin(pin.clone());
         let ring = Ring::new(&memory, 16);
         let mut driver = Self {
             function,
             memory,
             ring,
+            pin,
             structures: HashMap::new(),
             msix_capability: 0,
             window_capability: 0,

@@ -19,7 +19,7 @@ mod svm;
 mod systemd;
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -80,8 +80,13 @@ pub struct Lab {
     machine: Machine,
 }
 
-/// A lab host that all tests of a program share, see [`Lab::shared`].
-static SHARED: OnceLock<Result<Lab, String>> = OnceLock::new();
+/// The lab hosts that all tests of a program share, one after the other, see [`Lab::shared`].
+static SHARED: Mutex<Vec<&'static Lab>> = Mutex::new(Vec::new());
+
+/// How many shared lab hosts there are at most: a host that hangs is replaced, but not for ever.
+const MAX_SHARED: usize = 3;
+/// How long a host that works may take to answer while it is busy.
+const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 
 impl Lab {
     /// Starts a lab host and waits until it takes commands.
@@ -105,15 +110,29 @@ impl Lab {
         Ok(Self { machine: Machine::boot(directory.path(), &hardware, BOOT_LIMIT)? })
     }
 
-    /// A lab host with the Debian guest on a disk, started by the first test that asks for it.
+    /// A lab host with the Debian guest on a disk, started by the first test that asks for it. One that has ended or does
+    /// not answer any more is replaced by a new one, so that what it did to one test is not done to all.
     ///
     /// # Errors
-    /// As [`Lab::boot`], for every test that asks.
+    /// As [`Lab::boot`].
     pub fn shared() -> Result<&'static Self> {
-        let options = || Ok(LabOptions { disks: vec![guest::lab_disk()?], ..LabOptions::default() });
-        let boot =
-            || options().and_then(|options| Self::boot(&options)).map_err(|error| format!("{error:#}"));
-        SHARED.get_or_init(boot).as_ref().map_err(|error| anyhow::anyhow!("{error}"))
+        let mut labs = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lab) = labs.last() {
+            if labs.len() == MAX_SHARED || lab.answers() {
+                return Ok(lab);
+            }
+            println!("a lab host does not answer and is replaced\n{}", lab.machine.logs());
+            lab.machine.end();
+        }
+        let options = LabOptions { disks: vec![guest::lab_disk()?], ..LabOptions::default() };
+        // It lives as long as the program, whose end is its end.
+        let lab = Box::leak(Box::new(Self::boot(&options)?));
+        labs.push(lab);
+        Ok(lab)
+    }
+
+    fn answers(&self) -> bool {
+        self.run_within("true", ANSWER_LIMIT).is_ok_and(|output| output.status == 0)
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::qemu::{LIFELINE, PORTS, port_socket};
+use super::qemu::{LIFELINE, Logs, PORTS, port_socket};
 use crate::console::{Console, Event, Events};
 use crate::host::{Output, limited};
 
@@ -19,16 +19,22 @@ const GRACE: Duration = Duration::from_secs(30);
 const MAX_OUTPUT: usize = 64 << 20;
 
 /// All connections to one lab host.
-#[derive(Default)]
 pub struct Ports {
     free: Mutex<Vec<UnixStream>>,
+    /// What its machine writes, for when it ends unexpectedly.
+    logs: Arc<Logs>,
     /// Open as long as the lab is to live.
     _lifeline: Option<UnixStream>,
 }
 
 impl Ports {
+    /// No connection yet.
+    pub fn new(logs: Arc<Logs>) -> Self {
+        Self { free: Mutex::default(), logs, _lifeline: None }
+    }
+
     /// Connects to the ports whose sockets are in `directory` and waits for the agent.
-    pub fn connect(directory: &Path, limit: Duration) -> Result<Self> {
+    pub fn connect(directory: &Path, logs: Arc<Logs>, limit: Duration) -> Result<Self> {
         let deadline = Instant::now() + limit;
         let lifeline = connect(&directory.join(LIFELINE), deadline)?;
         let mut free = Vec::new();
@@ -41,7 +47,7 @@ impl Ports {
             let greeting = read_line(port).context("no agent answers in the lab")?;
             anyhow::ensure!(greeting == "ready", "the agent in the lab says {greeting:?}");
         }
-        Ok(Self { free: Mutex::new(free), _lifeline: Some(lifeline) })
+        Ok(Self { free: Mutex::new(free), logs, _lifeline: Some(lifeline) })
     }
 
     /// Runs a command and collects its output.
@@ -50,7 +56,7 @@ impl Ports {
         port.set_read_timeout(Some(limit + GRACE))?;
         // A port on which something went wrong is out of step and is not given back.
         let output = run_on(&mut port, command, limit)
-            .with_context(|| format!("the lab does not answer to `{command}`"))?;
+            .with_context(|| format!("the lab does not answer to `{command}`\n{}", self.logs))?;
         self.give_back(port);
         Ok(output)
     }
@@ -67,7 +73,7 @@ impl Ports {
         let (console, events) = Console::new(Box::new(input), hang_up(Arc::clone(ports), token.clone()));
         let ports = Arc::clone(ports);
         std::thread::spawn(move || {
-            if forward(&mut port, &token, &events) {
+            if forward(&mut port, &token, &events, &ports.logs) {
                 ports.give_back(port);
             }
         });
@@ -151,12 +157,12 @@ fn hang_up(ports: Arc<Ports>, token: String) -> Box<dyn FnOnce() + Send> {
 }
 
 /// Hands on what a terminal shows until the mark of its end; whether the port can be used again.
-fn forward(port: &mut UnixStream, token: &str, events: &Events) -> bool {
+fn forward(port: &mut UnixStream, token: &str, events: &Events, logs: &Logs) -> bool {
     let mut output = Splitter::new(token);
     let mut buffer = [0; 4096];
     loop {
         let event = match port.read(&mut buffer) {
-            Ok(0) => Event::Lost("the lab has ended".to_owned()),
+            Ok(0) => Event::Lost(format!("the lab has ended\n{logs}")),
             Ok(count) => Event::Output(output.push(&buffer[..count])),
             Err(error) => Event::Lost(error.to_string()),
         };

@@ -1,7 +1,9 @@
 //! The emulator of a lab host.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -88,14 +90,31 @@ pub fn start(directory: &Path, hardware: &Hardware<'_>) -> Result<Child> {
         .context("cannot run qemu-system-x86_64: run `cargo xtask prepare`")
 }
 
-/// What a machine wrote to its serial console, and QEMU to its standard error.
-pub fn report(directory: &Path) -> String {
-    let read = |name| fs::read(directory.join(name)).unwrap_or_default();
-    format!(
-        "---- console of the host ----\n{}\n---- QEMU ----\n{}",
-        String::from_utf8_lossy(&read(SERIAL_LOG)),
-        String::from_utf8_lossy(&read(ERROR_LOG))
-    )
+/// What a machine writes to its serial console, and QEMU to its standard error. It can be read, as text, even when the
+/// directory is gone.
+pub struct Logs([File; 2]);
+
+impl Logs {
+    /// Opens the logs of the machine that was started in `directory`.
+    pub fn open(directory: &Path) -> io::Result<Self> {
+        // QEMU may not have come to make this one.
+        let serial = File::options().read(true).append(true).create(true).open(directory.join(SERIAL_LOG))?;
+        Ok(Self([serial, File::open(directory.join(ERROR_LOG))?]))
+    }
+}
+
+impl fmt::Display for Logs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let read = |mut file: &File| -> io::Result<String> {
+            let mut bytes = Vec::new();
+            file.seek(SeekFrom::Start(0))?;
+            file.read_to_end(&mut bytes)?;
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        let [serial, error] = &self.0;
+        let text = |file| read(file).unwrap_or_else(|error| error.to_string());
+        write!(f, "---- console of the host ----\n{}\n---- QEMU ----\n{}", text(serial), text(error))
+    }
 }
 
 fn disks(drives: &[Drive]) -> Vec<OsString> {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use super::kernel_dir;
 use super::machine::Machine;
 use super::port::Ports;
-use super::qemu::{self, Drive, Hardware, Writes};
+use super::qemu::{Drive, Hardware, Writes};
 use super::run::RunDirectory;
 use crate::kernel::Kernel;
 use crate::{Console, Host, Output, paths};
@@ -72,10 +72,10 @@ impl SystemdHost {
     /// When it still runs after `limit`: with what it wrote to its serial console.
     pub fn power_off(&mut self, limit: Duration) -> Result<()> {
         self.run("systemctl --no-block poweroff")?.success()?;
-        let machine = self.machine.as_mut().context("the host is off")?;
+        let machine = self.machine.as_ref().context("the host is off")?;
         let status = machine.wait(limit)?;
-        let late = || format!("the host is not off after {limit:?}\n{}", qemu::report(self.directory.path()));
-        ensure!(status.with_context(late)?.success(), "QEMU failed\n{}", qemu::report(self.directory.path()));
+        let late = || format!("the host is not off after {limit:?}\n{}", machine.logs());
+        ensure!(status.with_context(late)?.success(), "QEMU failed\n{}", machine.logs());
         self.machine = None;
         Ok(())
     }

@@ -29,14 +29,19 @@ struct Debian<'a> {
 
 impl<'a> Debian<'a> {
     fn new(lab: &'a Lab, name: &str, cpus: u8) -> Self {
+        Self::with_words(lab, name, cpus, "")
+    }
+
+    /// With more words on its kernel's command line.
+    fn with_words(lab: &'a Lab, name: &str, cpus: u8, words: &str) -> Self {
         let turn = only_one();
         let disk = format!("/lab/guest/{name}.img");
         let built = Guest::in_lab();
         let copy = format!("cp --sparse=always {} {disk}", built.disk.display());
         lab.run(&copy).unwrap().success().unwrap();
         let conf = format!(
-            "vm \"debian\" {{\n disable\n memory 512M\n cpus {cpus}\n boot \"{}\"\n initrd \"{}\"\n cmdline \"{}\"\n \
-             disk \"{disk}\" format raw\n}}\n",
+            "vm \"debian\" {{\n disable\n memory 512M\n cpus {cpus}\n boot \"{}\"\n initrd \"{}\"\n \
+             cmdline \"{} {words}\"\n disk \"{disk}\" format raw\n}}\n",
             built.kernel.display(),
             built.initrd.display(),
             guest::CMDLINE,
@@ -161,4 +166,27 @@ fn it_reboots_and_keeps_its_console() {
     console.expect("login: ", BOOT).unwrap();
     debian.stop();
     debian.check_disk();
+}
+
+/// The kernel sets the PCI interrupts up by our tables, whichever kind it is made to use, and has nothing to say
+/// against them.
+#[test]
+fn it_is_interrupted_in_each_way() {
+    let lab = Lab::shared().unwrap();
+    for (name, words, kind) in
+        [("msi", "", "PCI-MSI"), ("pins", "pci=nomsi", "IO-APIC"), ("8259", "pci=nomsi noapic", "XT-PIC")]
+    {
+        let debian = Debian::with_words(lab, name, 1, words);
+        let mut console = debian.boot();
+        let interrupts = run(&mut console, "grep virtio /proc/interrupts");
+        assert!(interrupts.lines().all(|line| line.contains(kind)), "{words}:\n{interrupts}");
+        let complaints =
+            "dmesg | grep -iE 'firmware bug|acpi.*(error|warn)|irq.*nobody cared|conflict'; echo none";
+        assert_eq!(run(&mut console, complaints), "none", "{words}");
+        run(&mut console, "dd if=/dev/vda of=/dev/null bs=1M count=64 iflag=direct; echo x >/root/x; sync");
+        let rtc = run(&mut console, "grep -c rtc0 /proc/interrupts");
+        assert_eq!(rtc, "1", "the clock has its interrupt");
+        debian.stop();
+        debian.check_disk();
+    }
 }

@@ -69,7 +69,7 @@ fn a_guest_powers_itself_off() {
 #[test]
 fn every_way_to_reset_brings_the_guest_back_in_the_same_process() {
     needs_kvm!();
-    for how in ["kbd", "cf9", "acpi", "triple"] {
+    for how in ["kbd", "cf9", "port92", "acpi", "triple"] {
         let vmd = Vmd::with_hello("web", &format!("reset={how} poweroff"));
         let mut console = vmd.boot("web");
         console.expect("hello, world", SOON).unwrap();

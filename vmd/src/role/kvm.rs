@@ -27,6 +27,10 @@ pub const WINDOWS: &[Rule] = &[allow_if(
     "what the guest's firmware finds at its addresses: shadow RAM, or the flash chip's array or status",
 )];
 
+/// The interrupt pin of a device, which its own thread drives.
+pub const PIN: &[Rule] =
+    &[allow_if(SYS_ioctl, &[arg(1).one_of(&[KVM_IRQ_LINE])], "the guest's driver does without messages")];
+
 /// Back to the power-on state.
 pub const RESET: &[Rule] = &[
     allow_if(

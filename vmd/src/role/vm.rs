@@ -17,24 +17,28 @@ pub const TABLES: &[&[Rule]] = &[
     kvm::SETUP,
     kvm::INTERRUPTS,
     kvm::WINDOWS,
+    kvm::PIN,
     kvm::RESET,
     kvm::PAUSE,
     RESET,
     OWNER_ONLY,
+    CLOCK,
     DISK_ONLY,
 ];
 
 /// The owner's thread as soon as the guest may run. It loads the kernel anew when the guest resets itself.
-pub const OWNER: &[&[Rule]] = &[LIBRARY, LOOP, OWNER_ONLY, RESET, kvm::INTERRUPTS, kvm::WINDOWS, kvm::RESET, kvm::PAUSE];
+pub const OWNER: &[&[Rule]] =
+    &[LIBRARY, LOOP, OWNER_ONLY, CLOCK, RESET, kvm::INTERRUPTS, kvm::WINDOWS, kvm::RESET, kvm::PAUSE];
 
 /// The thread of a processor, which also acts for the devices that the guest touches. The call that it makes all
 /// the time comes first.
-pub const VCPU: &[&[Rule]] = &[kvm::PROCESSOR, LIBRARY, kvm::INTERRUPTS, kvm::WINDOWS];
+pub const VCPU: &[&[Rule]] = &[kvm::PROCESSOR, LIBRARY, kvm::INTERRUPTS, kvm::WINDOWS, CLOCK];
 
 /// The thread of a disk.
-pub const DISK: &[&[Rule]] = &[LIBRARY, LOOP, DISK_ONLY];
+pub const DISK: &[&[Rule]] = &[LIBRARY, LOOP, DISK_ONLY, kvm::PIN];
 
 const SETUP: &[Rule] = &[
+    allow(SYS_timerfd_create, "the timer of the guest's clock"),
     allow(SYS_sysinfo, "is the host large enough?"),
     allow(SYS_memfd_create, "the guest's memory"),
     allow(SYS_ftruncate, "size of the guest's memory"),
@@ -57,6 +61,8 @@ const RESET: &[Rule] = &[
     allow(SYS_lseek, "read kernel and initial RAM disk"),
     allow(SYS_pread64, "read kernel and initial RAM disk"),
 ];
+
+const CLOCK: &[Rule] = &[allow(SYS_timerfd_settime, "the interrupts of the guest's clock")];
 
 const OWNER_ONLY: &[Rule] = &[
     allow(SYS_accept4, "a later daemon finds the process again"),

@@ -80,6 +80,20 @@ fn intels_compiler_reads_every_table_without_complaint() {
     }
 }
 
+/// The links' methods as well: a name that leads nowhere, or a method that can end without an answer, is a warning.
+#[test]
+fn what_intels_compiler_reads_it_also_compiles_without_complaint() {
+    let dsdt = &walk(&tables(cpus(2)))["DSDT"];
+    let Some((text, _)) = disassemble("DSDT", dsdt) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("dsdt.dsl");
+    std::fs::write(&path, text).unwrap();
+    let output = Command::new("iasl").arg("-we").arg(&path).current_dir(dir.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let said_otherwise = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("0 Errors, 0 Warnings"), "{said}{said_otherwise}");
+}
+
 #[test]
 fn the_tables_say_what_the_machine_is() {
     let tables = walk(&tables(cpus(2)));
@@ -93,6 +107,8 @@ fn the_tables_say_what_the_machine_is() {
                 "Address : FEC00000",
                 "Interrupt : 00000002",
                 "Trigger Mode : 3",
+                "Source : 0A",
+                "Interrupt : 0000000B",
             ][..],
         ),
         (
@@ -119,6 +135,11 @@ fn the_tables_say_what_the_machine_is() {
                 "0xC0000000,         // Range Minimum",
                 "0xFEBFFFFF,         // Range Maximum",
                 "Device (C001)",
+                "OperationRegion (PIRQ, PCI_Config, 0x60, 0x04)",
+                "Name (_ADR, 0x00010000)",
+                "EisaId (\"PNP0C0F\")",
+                "0x001FFFFF,",
+                "ISA.LNKD,",
             ],
         ),
     ] {

@@ -8,9 +8,11 @@ use acpi_tables::sdt::Sdt;
 use acpi_tables::{Aml, AmlSink};
 use proto::CpuCount;
 
-use super::sdt;
+use super::{links, sdt};
 use crate::chips::SLEEP_TYPE_S5;
-use crate::layout::{PCI_CONFIG_PORTS, PCI_PORTS_END, PM_PORTS, RTC_PORTS, SERIAL_IRQ, SERIAL_PORTS};
+use crate::layout::{
+    PCI_CONFIG_PORTS, PCI_PORTS_END, PM_PORTS, RTC_IRQ, RTC_PORTS, SERIAL_IRQ, SERIAL_PORTS,
+};
 
 /// From revision 2 on, integers have 64 bits.
 const REVISION: u8 = 2;
@@ -26,10 +28,10 @@ pub(super) fn table(cpus: CpuCount, window: (u64, u64)) -> Sdt {
 }
 
 /// AML that is made already.
-struct Encoded(Vec<u8>);
+pub(super) struct Encoded(Vec<u8>);
 
 impl Encoded {
-    fn new(aml: &dyn Aml) -> Self {
+    pub(super) fn new(aml: &dyn Aml) -> Self {
         let mut bytes = Vec::new();
         aml.to_aml_bytes(&mut bytes);
         Self(bytes)
@@ -54,14 +56,17 @@ fn host_bridge((start, end): (u64, u64)) -> Encoded {
         &AddressSpace::new_memory(NotCacheable, true, low(start), low(end.saturating_sub(1)), None),
     ]);
     let serial = resources(vec![&ports(SERIAL_PORTS), &isa_interrupt(SERIAL_IRQ)]);
+    let clock = resources(vec![&ports(RTC_PORTS), &isa_interrupt(RTC_IRQ)]);
     device(
         "PCI0",
         &EISAName::new("PNP0A03"),
         0,
         vec![
             &windows,
+            &links::isa_bridge(),
+            &links::routing(),
             &device("COM1", &EISAName::new("PNP0501"), 1, vec![&serial]),
-            &device("RTC_", &EISAName::new("PNP0B00"), 1, vec![&resources(vec![&ports(RTC_PORTS)])]),
+            &device("RTC_", &EISAName::new("PNP0B00"), 1, vec![&clock]),
             &device("PM__", &EISAName::new("PNP0C02"), 1, vec![&resources(vec![&ports(PM_PORTS)])]),
         ],
     )
@@ -77,7 +82,7 @@ fn processors(cpus: CpuCount) -> Encoded {
 }
 
 /// A device: its kind, which one of that kind, and the rest.
-fn device(name: &str, id: &dyn Aml, number: u8, content: Vec<&dyn Aml>) -> Encoded {
+pub(super) fn device(name: &str, id: &dyn Aml, number: u8, content: Vec<&dyn Aml>) -> Encoded {
     let (id, number) = (Name::new(Path::new("_HID"), id), Name::new(Path::new("_UID"), &number));
     let content = [&id as &dyn Aml, &number].into_iter().chain(content).collect();
     Encoded::new(&Device::new(Path::new(name), content))

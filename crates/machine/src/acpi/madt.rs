@@ -5,7 +5,7 @@ use proto::CpuCount;
 use zerocopy::{Immutable, IntoBytes};
 
 use super::sdt;
-use crate::layout::{IOAPIC, LOCAL_APIC, SCI_IRQ};
+use crate::layout::{IOAPIC, LOCAL_APIC, PCI_IRQ_CHOICE, SCI_IRQ};
 
 const REVISION: u8 = 5;
 /// `PCAT_COMPAT`: there are two 8259 as well.
@@ -89,6 +89,9 @@ pub(super) fn table(cpus: CpuCount) -> Sdt {
     content.extend(source_override(TIMER_IRQ, TIMER_INPUT, CONFORMING).as_bytes());
     let sci = u8::try_from(SCI_IRQ).unwrap_or_default();
     content.extend(source_override(sci, SCI_IRQ, HIGH_LEVEL).as_bytes());
+    for irq in PCI_IRQ_CHOICE {
+        content.extend(source_override(irq, irq.into(), HIGH_LEVEL).as_bytes());
+    }
     let nmi = LocalNmi { kind: 4, length: 6, processor: ALL_PROCESSORS, flags: CONFORMING, input: 1 };
     content.extend(nmi.as_bytes());
     sdt(*b"APIC", REVISION, &content)

@@ -5,6 +5,7 @@
 
 mod dsdt;
 mod fadt;
+mod links;
 mod madt;
 
 use std::ops::Range;

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use proto::{CpuCount, MemorySize};
 use virtio::Lifecycle;
 
 use super::*;
-use crate::{BusDevice, IrqLine, SerialOutput};
+use crate::{BusDevice, IrqLine, SerialOutput, Wake};
 
 /// Both ends of a chip: its interrupt line, and nobody who listens to what it sends.
 #[derive(Default)]
@@ -17,6 +18,10 @@ impl IrqLine for World {
     fn set(&self, high: bool) {
         self.0.store(high, Ordering::Relaxed);
     }
+}
+
+impl Wake for World {
+    fn at(&self, _: Option<Duration>) {}
 }
 
 impl SerialOutput for World {
@@ -41,9 +46,12 @@ fn cases() -> Vec<Case> {
     };
     vec![
         case("serial", 1..8, |world| Box::new(Serial::new(world.clone(), world, || ()))),
-        case("clock", 0..1, |_| Box::new(Rtc::new(MemorySize::DEFAULT, CpuCount::ONE))),
+        case("clock", 0..1, |world| {
+            Box::new(Rtc::new(MemorySize::DEFAULT, CpuCount::ONE, world.clone(), world))
+        }),
         case("keyboard", 1..5, |_| Box::new(I8042::new())),
         case("power", 0..8, |world| Box::new(PowerManagement::new(world))),
+        case("system port", 0..1, |_| Box::new(SystemPort::new())),
         case("reset", 0..1, |_| Box::new(ResetControl::new())),
     ]
 }

@@ -1,5 +1,5 @@
 //! The chips of a PC that are not in KVM, each with its wiring: serial line, clock, keyboard controller, ACPI
-//! power management and the reset register.
+//! power management, and the two registers that reset.
 
 mod date;
 mod flash;
@@ -8,6 +8,7 @@ mod power;
 mod reset;
 mod rtc;
 mod serial;
+mod system_port;
 mod uart;
 
 pub(crate) use flash::{BLOCK, Mode};
@@ -20,6 +21,7 @@ pub use reset::ResetControl;
 pub(crate) use rtc::CENTURY;
 pub use rtc::Rtc;
 pub use serial::Serial;
+pub use system_port::SystemPort;
 
 #[cfg(test)]
 mod lifecycle_test;

@@ -7,6 +7,8 @@
 //! | 4 | 2 | PM1 control: sleep type, sleep enable |
 //! | 8 | 4 | PM timer: counts up at 3.579545 MHz |
 //!
+//! What lies behind reads as zero: no event that it could tell of ever happens.
+//!
 //! Of the events only the power button ever happens. That the timer has come around is none: operating systems
 //! read it far more often than it does so, every 20 minutes.
 
@@ -124,8 +126,8 @@ fn ticks(elapsed: Duration) -> u32 {
 impl BusDevice for PowerManagement {
     fn read(&mut self, offset: u64, data: &mut [u8]) {
         let registers = self.registers();
-        for (register, byte) in registers.iter().skip(usize::try_from(offset).unwrap_or(usize::MAX)).zip(data)
-        {
+        let registers = registers.iter().chain(std::iter::repeat(&0));
+        for (register, byte) in registers.skip(usize::try_from(offset).unwrap_or(usize::MAX)).zip(data) {
             *byte = *register;
         }
     }

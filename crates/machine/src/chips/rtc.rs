@@ -16,8 +16,12 @@
 //! | 0x5B to 0x5D | memory from 4 GiB in 64 KiB |
 //! | 0x5F | processors less one |
 //!
-//! The time is the host's, in UTC, until the guest sets it; from then on it keeps its distance. The clock raises
-//! no interrupts: the flags in register C follow the time and can be polled.
+//! The time is the host's, in UTC, until the guest sets it; from then on it keeps its distance. The flags in register C
+//! follow the time whenever somebody looks. A timer of the host runs only while the guest has enabled an interrupt of
+//! which the flag is not set yet: a guest that has none costs nothing, and one that does not read register C is woken
+//! once.
+
+mod interrupts;
 
 use std::time::{Duration, SystemTime};
 
@@ -26,7 +30,7 @@ use virtio::Lifecycle;
 
 use super::date::Date;
 use crate::layout::{self, HIGH_RAM_START};
-use crate::{BusAction, BusDevice};
+use crate::{BusAction, BusDevice, IrqLine, Wake};
 
 const SECONDS: u8 = 0x00;
 const MINUTES: u8 = 0x02;
@@ -82,30 +86,52 @@ pub struct Rtc {
     bytes: [u8; 128],
     /// The seconds that the guest's time is ahead of the host's.
     ahead: i64,
-    /// The guest's time when register C was last read.
-    flags_read: Duration,
+    /// The flags of register C, as of the guest's time `looked`.
+    flags: u8,
+    looked: Duration,
+    irq: Box<dyn IrqLine>,
+    timer: Box<dyn Wake>,
+    /// What the timer was set to.
+    wake: Option<Duration>,
+    paused: bool,
     host_time: Box<dyn Fn() -> Duration + Send>,
 }
 
 impl Rtc {
-    /// The clock of a machine with so much memory and so many processors.
-    pub fn new(memory: MemorySize, cpus: CpuCount) -> Self {
+    /// The clock of a machine with so much memory and so many processors. `timer` has [`Rtc::tick`] called.
+    pub fn new(
+        memory: MemorySize,
+        cpus: CpuCount,
+        irq: impl IrqLine + 'static,
+        timer: impl Wake + 'static,
+    ) -> Self {
         let since_1970 = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Self::with_host_time(memory, cpus, since_1970)
+        Self::with_host_time(memory, cpus, (Box::new(irq), Box::new(timer)), since_1970)
     }
 
     fn with_host_time(
         memory: MemorySize,
         cpus: CpuCount,
+        (irq, timer): (Box<dyn IrqLine>, Box<dyn Wake>),
         host_time: impl Fn() -> Duration + Send + 'static,
     ) -> Self {
         let mut bytes = [0; 128];
         for (index, value) in hardware_bytes(memory, cpus) {
             put(&mut bytes, index, value);
         }
-        let mut rtc =
-            Self { index: 0, bytes, ahead: 0, flags_read: Duration::ZERO, host_time: Box::new(host_time) };
-        rtc.flags_read = rtc.now();
+        let mut rtc = Self {
+            index: 0,
+            bytes,
+            ahead: 0,
+            flags: 0,
+            looked: Duration::ZERO,
+            irq,
+            timer,
+            wake: None,
+            paused: false,
+            host_time: Box::new(host_time),
+        };
+        rtc.looked = rtc.now();
         rtc
     }
 
@@ -130,13 +156,15 @@ impl Rtc {
                 self.byte(index)
             }
             REGISTER_A => self.byte(REGISTER_A) | self.update_in_progress(),
-            REGISTER_C => self.read_flags(),
+            REGISTER_C => self.take_flags(),
             REGISTER_D => VALID,
             index => self.byte(index),
         }
     }
 
     fn write_data(&mut self, value: u8) {
+        // What has happened by the old settings has happened.
+        self.look();
         match self.index {
             index if is_time(index) => self.write_time(index, value),
             REGISTER_A => put(&mut self.bytes, REGISTER_A, value & !UPDATE_IN_PROGRESS),
@@ -144,6 +172,7 @@ impl Rtc {
             REGISTER_C | REGISTER_D => {}
             index => put(&mut self.bytes, index, value),
         }
+        self.update();
     }
 
     /// While `SET` is set the bytes wait for the rest of the date; otherwise each counts at once.
@@ -205,45 +234,8 @@ impl Rtc {
         };
         let host = (self.host_time)().as_secs();
         self.ahead = date.to_seconds().checked_signed_diff(host).unwrap_or(0);
-    }
-
-    /// Reading register C clears the flags: those that are shown were raised since.
-    fn read_flags(&mut self) -> u8 {
-        let now = self.now();
-        let since = now.saturating_sub(self.flags_read);
-        let mut flags = 0;
-        if self.period().is_some_and(|period| since >= period) {
-            flags |= PERIODIC;
-        }
-        if now.as_secs() != self.flags_read.as_secs() {
-            flags |= UPDATE | self.alarm();
-        }
-        self.flags_read = now;
-        let requested = flags & self.byte(REGISTER_B) & INTERRUPTS != 0;
-        flags | if requested { INTERRUPT_REQUEST } else { 0 }
-    }
-
-    /// The time between two periodic flags ("Periodic Interrupt Selection", time base of 32768 Hz).
-    fn period(&self) -> Option<Duration> {
-        let exponent = match self.byte(REGISTER_A) & RATE {
-            0 => return None,
-            rate @ 1..=2 => rate.saturating_add(6),
-            rate => rate.saturating_sub(1),
-        };
-        let nanoseconds = (1_000_000_000_u64 << (exponent & RATE)) / 32_768;
-        Some(Duration::from_nanos(nanoseconds))
-    }
-
-    /// The alarm flag if this is the second for it.
-    fn alarm(&mut self) -> u8 {
-        if !self.setting() {
-            self.latch();
-        }
-        let matches = |(time, alarm)| {
-            let alarm = self.byte(alarm);
-            alarm & ALARM_ANY == ALARM_ANY || alarm == self.byte(time)
-        };
-        if ALARMS.into_iter().all(matches) { ALARM } else { 0 }
+        // The time that was jumped over did not pass.
+        self.looked = self.now();
     }
 
     /// A number below 100 as register B says.
@@ -347,15 +339,23 @@ impl BusDevice for Rtc {
 }
 
 impl Lifecycle for Rtc {
-    fn pause(&mut self) {}
+    fn pause(&mut self) {
+        self.paused = true;
+        self.update();
+    }
 
-    fn resume(&mut self) {}
+    fn resume(&mut self) {
+        self.paused = false;
+        self.update();
+    }
 
     /// The reset line disables the interrupts (data sheet, "RESET"). Time and memory are kept, as by a battery.
     fn reset(&mut self) {
         let register_b = self.byte(REGISTER_B) & !(INTERRUPTS | SQUARE_WAVE);
         self.write_register_b(register_b);
-        self.flags_read = self.now();
+        self.flags = 0;
+        self.looked = self.now();
+        self.update();
     }
 }
 

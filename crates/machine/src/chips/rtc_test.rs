@@ -1,12 +1,49 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 
 use super::*;
 
 /// 2026-11-22 21:47:09.5, a Sunday, in milliseconds.
-const EVENING: u64 = 1_795_384_029_500;
+pub(super) const EVENING: u64 = 1_795_384_029_500;
+
+/// What the clock is connected to.
+#[derive(Default)]
+pub(super) struct World {
+    line: AtomicBool,
+    wake: Mutex<Option<Duration>>,
+    /// How often the timer was set.
+    pub(super) set: AtomicU64,
+}
+
+impl World {
+    pub(super) fn is_high(&self) -> bool {
+        self.line.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn wake(&self) -> Option<Duration> {
+        *self.wake.lock().unwrap()
+    }
+
+    /// The timer goes off, after which it is not set any more.
+    pub(super) fn go_off(&self) -> Option<Duration> {
+        self.wake.lock().unwrap().take()
+    }
+}
+
+impl IrqLine for World {
+    fn set(&self, high: bool) {
+        self.line.store(high, Ordering::Relaxed);
+    }
+}
+
+impl Wake for World {
+    fn at(&self, time: Option<Duration>) {
+        self.set.fetch_add(1, Ordering::Relaxed);
+        *self.wake.lock().unwrap() = time;
+    }
+}
 
 /// A clock whose host time in milliseconds can be set.
 fn rtc_of(mib: u64, cpus: u64) -> (Rtc, Arc<AtomicU64>) {
@@ -14,21 +51,23 @@ fn rtc_of(mib: u64, cpus: u64) -> (Rtc, Arc<AtomicU64>) {
     let host = time.clone();
     let memory = MemorySize::from_bytes(mib << 20).unwrap();
     let clock = move || Duration::from_millis(host.load(Ordering::Relaxed));
-    (Rtc::with_host_time(memory, CpuCount::new(cpus).unwrap(), clock), time)
+    let world = Arc::new(World::default());
+    let ends: (Box<dyn IrqLine>, Box<dyn Wake>) = (Box::new(world.clone()), Box::new(world));
+    (Rtc::with_host_time(memory, CpuCount::new(cpus).unwrap(), ends, clock), time)
 }
 
 fn rtc() -> (Rtc, Arc<AtomicU64>) {
     rtc_of(512, 1)
 }
 
-fn read(rtc: &mut Rtc, index: u8) -> u8 {
+pub(super) fn read(rtc: &mut Rtc, index: u8) -> u8 {
     let mut data = [0xff];
     let _ = rtc.write(0, &[index]);
     rtc.read(1, &mut data);
     data[0]
 }
 
-fn write(rtc: &mut Rtc, index: u8, value: u8) {
+pub(super) fn write(rtc: &mut Rtc, index: u8, value: u8) {
     assert_eq!(rtc.write(0, &[index]), BusAction::None);
     assert_eq!(rtc.write(1, &[value]), BusAction::None);
 }

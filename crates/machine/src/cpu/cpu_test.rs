@@ -6,7 +6,8 @@ use proto::ResetCause;
 use super::*;
 use crate::bus::{Bus, BusAction, BusDevice};
 use crate::event::{Events, MachineEvent};
-use crate::pci::PciBus;
+use crate::irq::tests::Record;
+use crate::pci::{PciBus, PirqRouter};
 
 /// Reads as 0xAB; a write of 1 resets, of 2 switches off.
 struct Probe;
@@ -45,7 +46,9 @@ impl crate::pci::Kernel for NoKernel {
 fn board() -> Board {
     let (ports, memory) = (Arc::new(Bus::default()), Arc::new(Bus::default()));
     ports.add((0x10, 4), Arc::new(Mutex::new(Probe)));
-    let pci = PciBus::new(Default::default(), ports.clone(), memory.clone(), Arc::new(NoKernel)).unwrap();
+    let pirq = Arc::new(PirqRouter::new(&Record::default().lines()));
+    let pci =
+        PciBus::new(Default::default(), ports.clone(), memory.clone(), Arc::new(NoKernel), &pirq).unwrap();
     let events = Arc::new(Events::new().unwrap());
     Board { ports, memory, pci: Arc::new(pci), shadow: None, events, hardware: Hardware::Native }
 }

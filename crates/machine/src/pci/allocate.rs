@@ -1,13 +1,12 @@
 //! Addresses for the ranges of PCI functions, given out as firmware would (PCI 3.0, 6.2.5.1).
 
-use virtio::pci::PciFunction;
+use virtio::pci::{PciFunction, command, register};
 
 use super::PciError;
 use crate::layout;
 
-const COMMAND: u8 = 0x04;
-const DECODE_PORTS_AND_MEMORY: u16 = 3;
-const FIRST_BAR: u8 = 0x10;
+/// A driver usually sees to it itself that its function may access memory, but it may also rely on the firmware.
+const ENABLE: u16 = command::PORTS | command::MEMORY | command::BUS_MASTER;
 const IS_PORTS: u32 = 1;
 const IS_64_BIT: u32 = 4;
 
@@ -41,17 +40,17 @@ impl Window {
 }
 
 impl Windows {
-    /// Places all ranges of a function and has it decode them.
+    /// Places all ranges of a function and lets it decode them and access memory.
     pub fn place(&mut self, function: &mut dyn PciFunction) -> Result<(), PciError> {
         let mut bar = 0;
         while bar < 6 {
             bar = self.place_bar(function, bar)?;
         }
         let mut command = [0; 2];
-        function.read_config(COMMAND, &mut command);
-        let command = u16::from_le_bytes(command) | DECODE_PORTS_AND_MEMORY;
+        function.read_config(register::COMMAND, &mut command);
+        let command = u16::from_le_bytes(command) | ENABLE;
         // The caller asks the function anew in any case.
-        let _ = function.write_config(COMMAND, &command.to_le_bytes());
+        let _ = function.write_config(register::COMMAND, &command.to_le_bytes());
         Ok(())
     }
 
@@ -86,15 +85,15 @@ impl Windows {
 fn size_mask(function: &mut dyn PciFunction, bar: u8) -> u32 {
     write_half(function, bar, u32::MAX.into());
     let mut data = [0; 4];
-    function.read_config(register(bar), &mut data);
+    function.read_config(bar_register(bar), &mut data);
     u32::from_le_bytes(data)
 }
 
 fn write_half(function: &mut dyn PciFunction, bar: u8, address: u64) {
     // The caller asks the function anew in any case.
-    let _ = function.write_config(register(bar), &(address as u32).to_le_bytes());
+    let _ = function.write_config(bar_register(bar), &(address as u32).to_le_bytes());
 }
 
-fn register(bar: u8) -> u8 {
-    FIRST_BAR.saturating_add(bar.saturating_mul(4))
+fn bar_register(bar: u8) -> u8 {
+    register::BAR0.saturating_add(bar.saturating_mul(4))
 }

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use virtio::Lifecycle;
+use virtio::pci::register;
 
-use super::{PciBus, action};
+use super::{PciAddress, PciBus, action};
 use crate::bus::{BusAction, BusDevice};
 use crate::layout::{PCI_CONFIG_PORTS, RESET_PORT};
 use crate::sync::lock;
@@ -13,6 +14,8 @@ use crate::sync::lock;
 const ADDRESS: u64 = 0;
 const DATA: u64 = 4;
 const ENABLE: u32 = 1 << 31;
+/// The bit of the header type.
+const SEVERAL_FUNCTIONS: u8 = 1 << 7;
 const RESET: u64 = RESET_PORT.saturating_sub(PCI_CONFIG_PORTS.0);
 
 /// The ports of the mechanism. In the middle of them the chipset has its reset register, which answers to
@@ -26,16 +29,17 @@ pub(crate) struct ConfigPorts<R> {
 /// What the address register selects: a function and a double word of its configuration space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Selected {
-    slot: u8,
+    address: PciAddress,
     register: u8,
 }
 
 impl Selected {
-    /// `None` if nothing is selected that can exist: one bus, and one function in each slot.
+    /// `None` if nothing is selected that can exist: there is one bus.
     fn of(address: u32) -> Option<Self> {
         let [register, function, bus, high] = address.to_le_bytes();
-        let here = address & ENABLE != 0 && bus == 0 && function & 7 == 0 && high & 0x7F == 0;
-        here.then_some(Self { slot: function >> 3, register: register & !3 })
+        let here = address & ENABLE != 0 && bus == 0 && high & 0x7F == 0;
+        let address = PciAddress::new(function >> 3, function & 7);
+        here.then_some(Self { address, register: register & !3 })
     }
 
     /// The register with the byte of the window from which on is accessed, 0 to 3.
@@ -52,15 +56,28 @@ impl<R: BusDevice> ConfigPorts<R> {
 
     fn read_data(&self, window: u64, data: &mut [u8]) {
         let Some(selected) = Selected::of(self.address) else { return };
-        if let Some(function) = self.bus.function(selected.slot) {
-            lock(function).read_config(selected.byte(window), data);
+        if let Some(function) = self.bus.function(selected.address) {
+            let offset = selected.byte(window);
+            lock(function).read_config(offset, data);
+            self.show_others(selected.address, offset, data);
         }
     }
 
     fn write_data(&self, window: u64, data: &[u8]) -> BusAction {
         let Some(selected) = Selected::of(self.address) else { return BusAction::None };
-        let Some(function) = self.bus.function(selected.slot) else { return BusAction::None };
-        action(selected.slot, lock(function).write_config(selected.byte(window), data))
+        let Some(function) = self.bus.function(selected.address) else { return BusAction::None };
+        action(selected.address, lock(function).write_config(selected.byte(window), data))
+    }
+
+    /// Sets the bit that has systems look for more functions in a slot (PCI 3.0, 6.2.1). A function does not know
+    /// what is beside it.
+    fn show_others(&self, address: PciAddress, offset: u8, data: &mut [u8]) {
+        let place = register::HEADER_TYPE.checked_sub(offset);
+        if let Some(header) = place.and_then(|n| data.get_mut(usize::from(n)))
+            && self.bus.is_shared(address)
+        {
+            *header |= SEVERAL_FUNCTIONS;
+        }
     }
 }
 

@@ -3,12 +3,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use hv::MsiRoute;
 use proto::ResetCause;
 use virtio::Lifecycle;
-use virtio::pci::{Doorbell, MsixVector};
+use virtio::pci::{Doorbell, MsixVector, Pin};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use super::*;
 use crate::bus::BusDevice;
-use crate::layout::{PCI_END, PCI_PORTS_START, PCI_START};
+use crate::irq::tests::Record;
+use crate::layout::{ISA_BRIDGE, PCI_END, PCI_PORTS_START, PCI_START, POWER_FUNCTION};
 
 /// Writes down what KVM would be told.
 #[derive(Default)]
@@ -58,7 +59,7 @@ impl Kernel for Calls {
     }
 }
 
-/// A function with one memory range of 64 bits, one of ports, two vectors and a doorbell, which follow what
+/// A function with an interrupt pin A, one memory range of 64 bits, one of ports, two vectors and a doorbell, which follow what
 /// the test sets.
 struct Card {
     command: u16,
@@ -70,6 +71,8 @@ struct Card {
     events: Vec<Arc<EventFd>>,
     written: Vec<(u8, u64, Vec<u8>)>,
     routed: Vec<Option<MsixVector>>,
+    line: u8,
+    pin: Option<Arc<dyn Pin>>,
 }
 
 const PORTS_SIZE: u32 = 32;
@@ -86,6 +89,8 @@ impl Card {
             events: vec![event(), event()],
             written: Vec::new(),
             routed: Vec::new(),
+            line: 0,
+            pin: None,
         }
     }
 
@@ -110,6 +115,10 @@ fn check(offset: u8, data: &[u8]) {
 }
 
 impl PciFunction for Card {
+    fn connect_pin(&mut self, pin: Arc<dyn Pin>) {
+        self.pin = Some(pin);
+    }
+
     fn read_config(&mut self, offset: u8, data: &mut [u8]) {
         check(offset, data);
         let value = match offset {
@@ -118,6 +127,8 @@ impl PciFunction for Card {
             0x10 => self.bars[0] | 4,
             0x14 => self.bars[1],
             0x18 => self.bars[2] | 1,
+            0x3C => 0x100 | u32::from(self.line),
+            0x3D => 1,
             _ => 0,
         };
         data.iter_mut().zip(value.to_le_bytes()).for_each(|(to, from)| *to = from);
@@ -126,6 +137,7 @@ impl PciFunction for Card {
     fn write_config(&mut self, offset: u8, data: &[u8]) -> Action {
         check(offset, data);
         match (offset, data.len()) {
+            (0x3C, 1) => self.line = data[0],
             (4, 2) => self.command = u16::from_le_bytes(data.try_into().unwrap()),
             (0x10 | 0x14 | 0x18, 4) => {
                 let bar = usize::from(offset - 0x10) / 4;
@@ -181,15 +193,23 @@ struct Fixture {
     ports: Arc<Bus>,
     memory: Arc<Bus>,
     pci: Arc<PciBus>,
+    /// What the interrupt controllers see.
+    inputs: Record,
 }
 
-/// A bus with such cards in slots from 3 on.
+/// A bus with such cards in slots from 3 on, and the two functions of slot 1.
 fn fixture(sizes: &[u64], calls: Calls) -> Fixture {
     let (ports, memory, calls) = (Arc::new(Bus::default()), Arc::new(Bus::default()), Arc::new(calls));
     let cards: Vec<_> = sizes.iter().map(|size| Arc::new(Mutex::new(Card::new(*size)))).collect();
-    let functions = (3..).zip(&cards).map(|(slot, card)| (slot, card.clone() as SharedFunction)).collect();
-    let pci = PciBus::new(functions, ports.clone(), memory.clone(), calls.clone()).unwrap();
-    Fixture { calls, cards, ports, memory, pci: Arc::new(pci) }
+    let inputs = Record::default();
+    let pirq = Arc::new(PirqRouter::new(&inputs.lines()));
+    let cards_by_slot = (3..).zip(&cards);
+    let mut functions: BTreeMap<_, _> =
+        cards_by_slot.map(|(slot, card)| (PciAddress::slot(slot), card.clone() as SharedFunction)).collect();
+    functions.insert(ISA_BRIDGE, Arc::new(Mutex::new(IsaBridge::new(pirq.clone()))));
+    functions.insert(POWER_FUNCTION, Arc::new(Mutex::new(PowerFunction::new())));
+    let pci = PciBus::new(functions, ports.clone(), memory.clone(), calls.clone(), &pirq).unwrap();
+    Fixture { calls, cards, ports, memory, pci: Arc::new(pci), inputs }
 }
 
 fn byte(bus: &Bus, address: u64) -> u8 {
@@ -203,7 +223,7 @@ const ALL: Action = Action { bars: true, doorbells: true, msix: true, memory: fa
 #[test]
 fn ranges_get_aligned_addresses_and_kvm_hears_nothing() {
     let fixture = fixture(&[0x1000, 0x1_0000, 0x1000], Calls::default());
-    fixture.pci.place().unwrap();
+    fixture.pci.set_up().unwrap();
     let places: Vec<_> = fixture.cards.iter().map(|card| lock(card).bars()[0].address).collect();
     assert_eq!(places, [PCI_START, PCI_START + 0x1_0000, PCI_START + 0x2_0000]);
     assert_eq!(byte(&fixture.memory, PCI_START + 7), 7);
@@ -216,47 +236,54 @@ fn ranges_get_aligned_addresses_and_kvm_hears_nothing() {
 fn ranges_that_do_not_fit_are_an_error() {
     let fixture = fixture(&[1 << 30, 1 << 30], Calls::default());
     const { assert!(PCI_END - PCI_START < 2 << 30) };
-    assert_eq!(fixture.pci.place(), Err(PciError::Window));
+    assert_eq!(fixture.pci.set_up(), Err(PciError::Window));
 }
 
 #[test]
 fn functions_beyond_the_last_slot_are_an_error() {
-    let functions = [(32u8, Arc::new(Mutex::new(Card::new(0x1000))) as SharedFunction)].into_iter().collect();
-    let result = PciBus::new(functions, Arc::default(), Arc::default(), Arc::new(Calls::default()));
-    assert_eq!(result.err(), Some(PciError::Slots));
+    let pirq = Arc::new(PirqRouter::new(&Record::default().lines()));
+    for address in [PciAddress::slot(32), PciAddress::new(0, 8)] {
+        let card = Arc::new(Mutex::new(Card::new(0x1000))) as SharedFunction;
+        let kernel = Arc::new(Calls::default());
+        let result = PciBus::new([(address, card)].into(), Arc::default(), Arc::default(), kernel, &pirq);
+        assert_eq!(result.err(), Some(PciError::Slots));
+    }
 }
 
 #[test]
 fn a_range_can_be_moved_over_another_and_away_again() {
     let fixture = fixture(&[0x1000, 0x1000], Calls::default());
-    fixture.pci.place().unwrap();
+    fixture.pci.set_up().unwrap();
     lock(&fixture.cards[1]).bars[0] = PCI_START as u32;
-    fixture.pci.apply(4, ALL);
-    assert_eq!(fixture.memory.write(PCI_START, &[9]), BusAction::Pci(3, Action { bars: false, ..ALL }));
+    fixture.pci.apply(PciAddress::slot(4), ALL);
+    assert_eq!(
+        fixture.memory.write(PCI_START, &[9]),
+        BusAction::Pci(PciAddress::slot(3), Action { bars: false, ..ALL })
+    );
     assert_eq!(lock(&fixture.cards[0]).written, [(0, 0, vec![9])]);
     lock(&fixture.cards[1]).bars = [0xFFFF_F000, 0xFFFF_FFFF, 0];
-    fixture.pci.apply(4, ALL);
+    fixture.pci.apply(PciAddress::slot(4), ALL);
     assert_eq!(byte(&fixture.memory, u64::MAX), 0xFF);
     lock(&fixture.cards[1]).command = 0;
-    fixture.pci.apply(4, ALL);
+    fixture.pci.apply(PciAddress::slot(4), ALL);
     assert_eq!(byte(&fixture.memory, u64::MAX - 0xFF), 0xFF);
 }
 
 #[test]
 fn doorbells_follow_their_range() {
     let fixture = fixture(&[0x1000], Calls::default());
-    fixture.pci.place().unwrap();
+    fixture.pci.set_up().unwrap();
     lock(&fixture.cards[0]).doorbell = Some(Arc::new(EventFd::new(0).unwrap()));
     let action = Action { doorbells: true, ..Action::NONE };
-    fixture.pci.apply(3, action);
-    fixture.pci.apply(3, action);
+    fixture.pci.apply(PciAddress::slot(3), action);
+    fixture.pci.apply(PciAddress::slot(3), action);
     assert_eq!(*lock(&fixture.calls.bells), [(false, PCI_START + 0x20, Some(1))]);
     assert_eq!(fixture.calls.count(), 1, "nothing has changed the second time");
     lock(&fixture.cards[0]).bars[0] = (PCI_START + 0x5000) as u32;
-    fixture.pci.apply(3, Action { bars: true, ..Action::NONE });
+    fixture.pci.apply(PciAddress::slot(3), Action { bars: true, ..Action::NONE });
     assert_eq!(*lock(&fixture.calls.bells), [(false, PCI_START + 0x5020, Some(1))]);
     lock(&fixture.cards[0]).command = 0;
-    fixture.pci.apply(3, Action { bars: true, ..Action::NONE });
+    fixture.pci.apply(PciAddress::slot(3), Action { bars: true, ..Action::NONE });
     assert_eq!(*lock(&fixture.calls.bells), []);
 }
 
@@ -266,7 +293,7 @@ fn a_vector_is_routed_when_first_unmasked_and_again_when_its_message_changes() {
     let set = |slot: usize, vector: usize, message: Option<u32>| {
         let message = message.map(|data| MsixVector { address: 0xFEE0_0000, data });
         lock(&fixture.cards[slot]).vectors[vector] = message;
-        fixture.pci.apply(slot as u8 + 3, Action { msix: true, ..Action::NONE });
+        fixture.pci.apply(PciAddress::slot(slot as u8 + 3), Action { msix: true, ..Action::NONE });
         let card = lock(&fixture.cards[slot]);
         assert_eq!(card.routed, card.vectors, "the function hears when its vectors are live");
     };
@@ -289,10 +316,10 @@ fn a_vector_is_routed_when_first_unmasked_and_again_when_its_message_changes() {
 #[test]
 fn refusals_of_the_kernel_leave_the_function_working() {
     let fixture = fixture(&[0x1000], Calls { refuse: true, ..Calls::default() });
-    fixture.pci.place().unwrap();
+    fixture.pci.set_up().unwrap();
     lock(&fixture.cards[0]).doorbell = Some(Arc::new(EventFd::new(0).unwrap()));
     lock(&fixture.cards[0]).vectors[0] = Some(MsixVector { address: 0, data: 0 });
-    fixture.pci.apply(3, ALL);
+    fixture.pci.apply(PciAddress::slot(3), ALL);
     assert_eq!(byte(&fixture.memory, PCI_START + 1), 1);
     assert_eq!(lock(&fixture.cards[0]).routed, [], "what KVM does not route is never live");
 }
@@ -324,7 +351,7 @@ proptest::proptest! {
         accesses in proptest::collection::vec((0u64..8, 1usize..=8, proptest::num::u64::ANY), 1..64)
     ) {
         let fixture = fixture(&[0x1000], Calls::default());
-        fixture.pci.place().unwrap();
+        fixture.pci.set_up().unwrap();
         let ports = Arc::new(Mutex::new(ConfigPorts::new(fixture.pci.clone(), crate::chips::ResetControl::new())));
         fixture.ports.add((0xCF8, 8), ports);
         for (offset, len, value) in accesses {
@@ -359,17 +386,13 @@ fn a_write_to_configuration_space_reports_what_it_asks_for() {
     let mut ports = ConfigPorts::new(fixture.pci.clone(), crate::chips::ResetControl::new());
     let command = 0x8000_0004u32 | 3 << 11;
     assert_eq!(ports.write(0, &command.to_le_bytes()), BusAction::None);
-    let expected = BusAction::Pci(3, Action { bars: true, ..Action::NONE });
+    let expected = BusAction::Pci(PciAddress::slot(3), Action { bars: true, ..Action::NONE });
     assert_eq!(ports.write(4, &3u16.to_le_bytes()), expected);
     assert_eq!(lock(&fixture.cards[0]).command, 3);
 }
 
 #[test]
-fn bridges_keep_their_ids() {
-    let mut isa = Bridge::isa();
-    let mut id = [0; 4];
-    isa.read_config(0, &mut id);
-    assert_eq!(u32::from_le_bytes(id), 0x7000_8086);
+fn the_host_bridge_keeps_its_ids() {
     let mut bridge = HostBridge::new(None);
     let mut data = [0; 4];
     assert_eq!(bridge.write_config(0, &[0; 4]), Action::NONE);
@@ -382,4 +405,84 @@ fn bridges_keep_their_ids() {
     assert_eq!(data, [2, 0, 0, 0]);
     bridge.read_config(0xFC, &mut data);
     assert_eq!(data, [0; 4]);
+}
+
+#[test]
+fn a_slot_with_several_functions_says_so_and_each_is_found() {
+    let fixture = fixture(&[0x1000], Calls::default());
+    let mut ports = ConfigPorts::new(fixture.pci.clone(), crate::chips::ResetControl::new());
+    let mut read = |slot: u32, function: u32, register: u32, len: usize| {
+        let address = 0x8000_0000 | slot << 11 | function << 8 | register & !3;
+        assert_eq!(ports.write(0, &address.to_le_bytes()), BusAction::None);
+        let mut data = [0xFF; 4];
+        ports.read(4 + u64::from(register & 3), &mut data[..len]);
+        data[len..].fill(0);
+        u32::from_le_bytes(data)
+    };
+    assert_eq!([read(1, 0, 0, 4), read(1, 3, 0, 4), read(1, 1, 0, 4)], [0x7000_8086, 0x7113_8086, u32::MAX]);
+    assert_eq!([read(1, 0, 14, 1), read(1, 3, 14, 1), read(3, 0, 14, 1)], [0x80, 0x80, 0]);
+    assert_eq!([read(1, 0, 14, 2), read(1, 0, 12, 4), read(1, 0, 13, 1)], [0x80, 0x80_0000, 0]);
+}
+
+#[test]
+fn pins_arrive_where_the_firmware_part_notes_it() {
+    let fixture = fixture(&[0x1000, 0x1000], Calls::default());
+    fixture.pci.set_up().unwrap();
+    for (card, irq) in fixture.cards.iter().zip([10, 11]) {
+        let pin = lock(card).pin.clone().unwrap();
+        assert_eq!(lock(card).line, irq);
+        pin.set(true);
+        pin.set(false);
+        assert_eq!(fixture.inputs.take(), [(irq.into(), true), (irq.into(), false)]);
+    }
+}
+
+#[test]
+fn the_chip_answers_where_its_function_places_it() {
+    let fixture = fixture(&[], Calls::default());
+    let chip = Arc::new(Mutex::new(crate::chips::ResetControl::new()));
+    fixture.pci.set_chip(POWER_FUNCTION, chip.clone());
+    fixture.pci.set_up().unwrap();
+    assert_eq!(fixture.ports.write(0x63F, &[6]), BusAction::Reset(ResetCause::ResetRegister));
+    let mut ports = ConfigPorts::new(fixture.pci.clone(), crate::chips::ResetControl::new());
+    let _ = ports.write(0, &0x8000_0B40u32.to_le_bytes());
+    let BusAction::Pci(address, action) = ports.write(4, &0xB000u32.to_le_bytes()) else {
+        panic!("it moves")
+    };
+    fixture.pci.apply(address, action);
+    assert_eq!(fixture.ports.write(0x63F, &[6]), BusAction::None);
+    assert_eq!(fixture.ports.write(0xB000, &[6]), BusAction::Reset(ResetCause::ResetRegister));
+}
+
+#[test]
+fn a_doorbell_is_heard_only_where_its_range_is_found() {
+    let fixture = fixture(&[0x1000, 0x1000, 0x1000], Calls::default());
+    fixture.memory.reserve((0, 0x10_0000));
+    fixture.pci.set_up().unwrap();
+    for card in &fixture.cards {
+        lock(card).doorbell = Some(Arc::new(EventFd::new(0).unwrap()));
+    }
+    let heard = || {
+        let mut heard: Vec<_> = lock(&fixture.calls.bells).iter().map(|bell| bell.1 - 0x20).collect();
+        heard.sort_unstable();
+        heard
+    };
+    let put = |card: usize, address: u64| {
+        lock(&fixture.cards[card]).bars[0] = address as u32;
+        fixture.pci.apply(PciAddress::slot(card as u8 + 3), Action { bars: true, ..Action::NONE });
+    };
+    let [first, second, third] = [0, 1, 2].map(|n| PCI_START + n * 0x1000);
+    put(0, first);
+    assert_eq!(heard(), [first, second, third]);
+    put(0, second);
+    assert_eq!(heard(), [second, third], "the lower slot wins");
+    put(1, third);
+    assert_eq!(heard(), [second, third], "and the next wins against the one above");
+    put(0, first);
+    assert_eq!(heard(), [first, third]);
+    put(1, second);
+    assert_eq!(heard(), [first, second, third], "who was hidden is heard again");
+    put(2, 0xF000);
+    assert_eq!(heard(), [first, second], "not in memory");
+    assert_eq!(byte(&fixture.memory, 0xF001), 0xFF);
 }

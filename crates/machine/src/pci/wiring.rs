@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use hv::{Doorbell, DoorbellAddress, MsiRoute, Vm};
-use virtio::pci::{BarKind, MsixVector, PciFunction};
+use virtio::pci::{Bar, BarKind, MsixVector, PciFunction};
 use vmm_sys_util::eventfd::EventFd;
 
 use super::routes::{Routes, gsi};
@@ -50,9 +50,10 @@ pub(super) struct Wiring {
     warned: bool,
 }
 
-/// The doorbells of a function at the addresses where its ranges are now.
-pub(super) fn doorbells(function: &dyn PciFunction) -> Vec<Doorbell> {
-    let bars = function.bars();
+/// The doorbells of a function at the addresses where those of its ranges are that `shows` says can be found there.
+pub(super) fn doorbells(function: &dyn PciFunction, shows: impl Fn(&Bar) -> bool) -> Vec<Doorbell> {
+    let mut bars = function.bars();
+    bars.retain(shows);
     let place = |bell: virtio::pci::Doorbell| {
         let bar = bars.iter().find(|bar| bar.index == bell.bar)?;
         let address = bar.address.checked_add(bell.offset)?;
@@ -68,9 +69,8 @@ impl Wiring {
         Self { bells: Vec::new(), first, attached: BTreeSet::new(), warned: false }
     }
 
-    /// Has KVM listen to exactly these doorbells. One that KVM does not take works all the same, as an
-    /// ordinary write.
-    pub fn set_doorbells(&mut self, bells: Vec<Doorbell>, kernel: &dyn Kernel) {
+    /// Has KVM listen to none but these doorbells.
+    pub fn keep_doorbells(&mut self, bells: &[Doorbell], kernel: &dyn Kernel) {
         for old in std::mem::take(&mut self.bells) {
             if bells.iter().any(|new| same(new, &old)) {
                 self.bells.push(old);
@@ -78,6 +78,12 @@ impl Wiring {
                 self.warn(kernel.remove_doorbell(&old));
             }
         }
+    }
+
+    /// Has KVM listen to exactly these doorbells. One that KVM does not take works all the same, as an
+    /// ordinary write.
+    pub fn set_doorbells(&mut self, bells: Vec<Doorbell>, kernel: &dyn Kernel) {
+        self.keep_doorbells(&bells, kernel);
         for new in bells {
             if !self.bells.iter().any(|old| same(old, &new)) && self.warn(kernel.add_doorbell(&new)) {
                 self.bells.push(new);

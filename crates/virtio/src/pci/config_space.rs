@@ -1,60 +1,94 @@
 //! The 256 bytes of a function's configuration space (PCI Local Bus Specification 3.0, chapter 6).
 
-use super::read_image;
+use super::{Bar, BarKind, read_image};
 
 /// Offsets in the header (6.1).
-pub(super) mod register {
-    pub(in super::super) const VENDOR_ID: u8 = 0x00;
-    pub(in super::super) const DEVICE_ID: u8 = 0x02;
-    pub(in super::super) const COMMAND: u8 = 0x04;
-    pub(in super::super) const STATUS: u8 = 0x06;
-    pub(in super::super) const REVISION: u8 = 0x08;
-    pub(in super::super) const CLASS: u8 = 0x09;
-    pub(in super::super) const BAR0: u8 = 0x10;
-    pub(in super::super) const SUBSYSTEM_VENDOR_ID: u8 = 0x2c;
-    pub(in super::super) const SUBSYSTEM_ID: u8 = 0x2e;
-    pub(in super::super) const CAPABILITIES: u8 = 0x34;
-    pub(in super::super) const INTERRUPT_LINE: u8 = 0x3c;
+pub mod register {
+    /// Who made the function, 16 bits.
+    pub const VENDOR_ID: u8 = 0x00;
+    /// What it is among those of its maker, 16 bits.
+    pub const DEVICE_ID: u8 = 0x02;
+    /// What it may do: see [`command`](super::command), 16 bits.
+    pub const COMMAND: u8 = 0x04;
+    /// What it has and what has happened, 16 bits.
+    pub const STATUS: u8 = 0x06;
+    /// Its version, 8 bits.
+    pub const REVISION: u8 = 0x08;
+    /// What it is for, 24 bits.
+    pub const CLASS: u8 = 0x09;
+    /// The kind of header, and whether its slot has several functions, 8 bits.
+    pub const HEADER_TYPE: u8 = 0x0e;
+    /// The first of six base address registers, 32 bits each.
+    pub const BAR0: u8 = 0x10;
+    /// Who made the card, 16 bits.
+    pub const SUBSYSTEM_VENDOR_ID: u8 = 0x2c;
+    /// What the card is among those of its maker, 16 bits.
+    pub const SUBSYSTEM_ID: u8 = 0x2e;
+    /// Where the list of capabilities begins, 8 bits.
+    pub const CAPABILITIES: u8 = 0x34;
+    /// A note of the firmware for the operating system: where the pin arrives, 8 bits.
+    pub const INTERRUPT_LINE: u8 = 0x3c;
+    /// The interrupt pin: 1 for A to 4 for D, 0 for none, 8 bits.
+    pub const INTERRUPT_PIN: u8 = 0x3d;
 }
 
 /// Bits of the command register (6.2.2).
-pub(super) mod command {
-    pub(in super::super) const MEMORY: u16 = 1 << 1;
-    pub(in super::super) const BUS_MASTER: u16 = 1 << 2;
-    pub(in super::super) const INTX_DISABLE: u16 = 1 << 10;
+pub mod command {
+    /// Decode port ranges.
+    pub const PORTS: u16 = 1 << 0;
+    /// Decode memory ranges.
+    pub const MEMORY: u16 = 1 << 1;
+    /// Read and write memory, messages of interrupts included.
+    pub const BUS_MASTER: u16 = 1 << 2;
+    /// Keep the interrupt pin low.
+    pub const INTX_DISABLE: u16 = 1 << 10;
 }
 
-/// The bit of the status register which says that there is a list of capabilities (6.2.3).
-const STATUS_CAPABILITIES: u16 = 1 << 4;
+/// Bits of the status register (6.2.3): an interrupt without message is due; there is a list of capabilities.
+const STATUS_INTERRUPT: u8 = 1 << 3;
+const STATUS_CAPABILITIES: u8 = 1 << 4;
+
+/// The bit of a base address register which says that its range is one of ports (6.2.5.1).
+const BAR_IS_PORTS: u32 = 1;
+/// The end of all ports.
+const PORTS_END: u64 = 0x1_0000;
 
 /// Where the first capability goes: right behind the header.
 const FIRST_CAPABILITY: u8 = 0x40;
 
 /// What a function is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Identity {
-    pub(super) vendor: u16,
-    pub(super) device: u16,
-    pub(super) revision: u8,
-    /// Base class, subclass, interface.
-    pub(super) class: [u8; 3],
+pub struct Identity {
+    /// Who made it, 16 bits (0x1af4 for virtio).
+    pub vendor: u16,
+    /// What it is among those of its maker.
+    pub device: u16,
+    /// Its version.
+    pub revision: u8,
+    /// Base class, subclass, interface (appendix D).
+    pub class: [u8; 3],
 }
 
 /// A configuration space with a header of type 0. Each bit is either fixed or the guest's to write.
 #[derive(Debug)]
-pub(super) struct ConfigSpace {
+pub struct ConfigSpace {
     bytes: [u8; 256],
     writable: [u8; 256],
+    /// Base address registers with what is behind them: number, kind, size.
+    ranges: Vec<(u8, BarKind, u32)>,
     next_capability: u8,
     /// The byte that points to the next capability.
     link: u8,
 }
 
 impl ConfigSpace {
-    pub(super) fn new(identity: Identity) -> Self {
+    /// The configuration space of such a function, without ranges, capabilities and interrupt pin. The guest may
+    /// write the command register and the interrupt line.
+    pub fn new(identity: Identity) -> Self {
         let mut space = Self {
             bytes: [0; 256],
             writable: [0; 256],
+            ranges: Vec::new(),
             next_capability: FIRST_CAPABILITY,
             link: register::CAPABILITIES,
         };
@@ -73,16 +107,30 @@ impl ConfigSpace {
     }
 
     /// Adds a 32-bit memory range behind base address register `index`. `size` is a power of two from 16.
-    pub(super) fn add_memory_bar(&mut self, index: u8, size: u32) {
+    pub fn add_memory_bar(&mut self, index: u8, size: u32) {
         // The size is found by writing ones: the bits below it stay zero (6.2.5.1).
         self.allow(bar_register(index), &size.wrapping_neg().to_le_bytes());
+        self.ranges.push((index, BarKind::Memory, size));
+    }
+
+    /// Adds a range of ports behind base address register `index`, and the bit of the command register that lets
+    /// the function decode it. `size` is a power of two from 4 to 256, or more for a function that no bus of cards
+    /// ever sees (6.2.5.1).
+    pub fn add_port_bar(&mut self, index: u8, size: u32) {
+        self.set(bar_register(index), &BAR_IS_PORTS.to_le_bytes());
+        self.allow(bar_register(index), &size.wrapping_neg().to_le_bytes());
+        self.ranges.push((index, BarKind::Io, size));
+        let [low, _] = command::PORTS.to_le_bytes();
+        if let Some(mask) = self.writable.get_mut(usize::from(register::COMMAND)) {
+            *mask |= low;
+        }
     }
 
     /// Appends a capability: its id, what follows behind the link to the next one, and which bits of that the
     /// guest may write. Gives the capability's offset.
-    pub(super) fn add_capability(&mut self, id: u8, body: &[u8], writable: &[u8]) -> u8 {
+    pub fn add_capability(&mut self, id: u8, body: &[u8], writable: &[u8]) -> u8 {
         let at = self.next_capability;
-        self.set(register::STATUS, &STATUS_CAPABILITIES.to_le_bytes());
+        self.set(register::STATUS, &[STATUS_CAPABILITIES]);
         self.set(self.link, &[at]);
         self.set(at, &[id, 0]);
         self.link = at.wrapping_add(1);
@@ -94,12 +142,13 @@ impl ConfigSpace {
         at
     }
 
-    pub(super) fn read(&self, offset: u8, data: &mut [u8]) {
+    /// Reads, of any width at any offset.
+    pub fn read(&self, offset: u8, data: &mut [u8]) {
         read_image(&self.bytes, offset.into(), data);
     }
 
     /// A guest's write: changes the bits that are its to write.
-    pub(super) fn write(&mut self, offset: u8, data: &[u8]) {
+    pub fn write(&mut self, offset: u8, data: &[u8]) {
         let start = usize::from(offset);
         let bytes = self.bytes.iter_mut().zip(&self.writable).skip(start);
         for ((byte, mask), new) in bytes.zip(data) {
@@ -107,38 +156,70 @@ impl ConfigSpace {
         }
     }
 
-    pub(super) fn u16(&self, offset: u8) -> u16 {
+    /// The 16 bits at `offset`.
+    pub fn u16(&self, offset: u8) -> u16 {
         let mut bytes = [0; 2];
         self.read(offset, &mut bytes);
         u16::from_le_bytes(bytes)
     }
 
-    pub(super) fn u32(&self, offset: u8) -> u32 {
+    /// The 32 bits at `offset`.
+    pub fn u32(&self, offset: u8) -> u32 {
         let mut bytes = [0; 4];
         self.read(offset, &mut bytes);
         u32::from_le_bytes(bytes)
     }
 
-    /// The address in base address register `index` if the function decodes memory.
-    pub(super) fn memory_bar(&self, index: u8) -> Option<u64> {
-        let decodes = self.u16(register::COMMAND) & command::MEMORY != 0;
-        decodes.then(|| self.u32(bar_register(index)).into())
+    /// The command register.
+    pub fn command(&self) -> u16 {
+        self.u16(register::COMMAND)
+    }
+
+    /// The ranges that the function decodes: as its registers say, if its command register lets it (6.2.2). A range
+    /// of ports that is not below 64 Ki is nowhere.
+    pub fn bars(&self) -> Vec<Bar> {
+        let command = self.command();
+        let bar = |&(index, kind, size): &(u8, BarKind, u32)| {
+            let (enable, low_bits) = match kind {
+                BarKind::Io => (command::PORTS, BAR_IS_PORTS),
+                BarKind::Memory => (command::MEMORY, 0),
+            };
+            let address = u64::from(self.u32(bar_register(index)) & !low_bits);
+            let bar = Bar { index, kind, address, size: size.into() };
+            (command & enable != 0 && bar.is_addressable()).then_some(bar)
+        };
+        self.ranges.iter().filter_map(bar).collect()
+    }
+
+    /// Shows in the status register whether an interrupt without message is due (6.2.3).
+    pub fn show_interrupt(&mut self, due: bool) {
+        if let Some(status) = self.bytes.get_mut(usize::from(register::STATUS)) {
+            *status = (*status & !STATUS_INTERRUPT) | if due { STATUS_INTERRUPT } else { 0 };
+        }
     }
 
     /// All that the guest has written becomes zero, as after reset (6.2.2, 6.2.5, 6.8.2).
-    pub(super) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         for (byte, mask) in self.bytes.iter_mut().zip(&self.writable) {
             *byte &= !mask;
         }
     }
 
     /// Sets bytes whether or not the guest could.
-    pub(super) fn set(&mut self, offset: u8, data: &[u8]) {
+    pub fn set(&mut self, offset: u8, data: &[u8]) {
         copy(&mut self.bytes, offset, data);
     }
 
-    fn allow(&mut self, offset: u8, mask: &[u8]) {
+    /// Lets the guest write the bits of this mask from `offset` on, and no others there.
+    pub fn allow(&mut self, offset: u8, mask: &[u8]) {
         copy(&mut self.writable, offset, mask);
+    }
+}
+
+impl Bar {
+    /// Whether all of it lies where such addresses exist.
+    fn is_addressable(&self) -> bool {
+        self.kind == BarKind::Memory || self.address.saturating_add(self.size) <= PORTS_END
     }
 }
 
@@ -151,3 +232,7 @@ fn copy(bytes: &mut [u8], offset: u8, data: &[u8]) {
 fn bar_register(index: u8) -> u8 {
     register::BAR0.wrapping_add(index.wrapping_mul(4))
 }
+
+#[cfg(test)]
+#[path = "config_space_test.rs"]
+mod tests;

@@ -1,11 +1,13 @@
-//! How a device's interrupts find their MSI-X vectors (virtio 1.2, 4.1.5.1).
+//! How a device's interrupts find their MSI-X vectors, or the pin (virtio 1.2, 4.1.5.1).
 
 use std::fmt::Display;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::msix::Msix;
+use super::isr::InterruptStatus;
+use super::msix::{CONTROL_ENABLE, Msix};
+use super::{Pin, command};
 use crate::Interrupt;
 use crate::rate_limit::RateLimit;
 
@@ -17,12 +19,12 @@ const ISR_QUEUE: u8 = 1;
 const ISR_CONFIG: u8 = 2;
 
 /// The interrupts of one device, shared by the transport, where the guest sets them up, and the workers.
-#[derive(Debug)]
 pub(super) struct PciInterrupt {
     pub(super) msix: Msix,
     config_vector: AtomicU16,
     queue_vectors: Vec<AtomicU16>,
-    isr: AtomicU8,
+    /// Decides between pin and messages, so it is held until either is done.
+    isr: Mutex<InterruptStatus>,
     needs_reset: AtomicBool,
     /// What the device is called in the log, and how often it is found there.
     name: String,
@@ -37,7 +39,7 @@ impl PciInterrupt {
             msix: Msix::new(queues.saturating_add(1))?,
             config_vector: AtomicU16::new(NO_VECTOR),
             queue_vectors: (0..queues).map(|_| AtomicU16::new(NO_VECTOR)).collect(),
-            isr: AtomicU8::new(0),
+            isr: Mutex::default(),
             needs_reset: AtomicBool::new(false),
             name: name.to_owned(),
             log: Mutex::default(),
@@ -67,9 +69,26 @@ impl PciInterrupt {
         if usize::from(vector) < self.msix.events().len() { vector } else { NO_VECTOR }
     }
 
-    /// Reads the ISR status, which clears it.
+    /// Connects the interrupt pin.
+    pub(super) fn connect(&self, pin: Arc<dyn Pin>) {
+        self.isr().connect(pin);
+    }
+
+    /// The guest wrote the message control register or the command register. `true` if vectors have changed.
+    pub(super) fn configure(&self, control: u16, command: u16) -> bool {
+        let mut isr = self.isr();
+        isr.configure(control & CONTROL_ENABLE != 0, command);
+        self.msix.set_control(control, command & command::BUS_MASTER != 0)
+    }
+
+    /// Whether an interrupt by the pin is due.
+    pub(super) fn is_due(&self) -> bool {
+        self.isr().is_due()
+    }
+
+    /// Reads the ISR status, which clears it and lowers the pin.
     pub(super) fn take_isr(&self) -> u8 {
-        self.isr.swap(0, Ordering::Relaxed)
+        self.isr().take()
     }
 
     /// Whether DEVICE_NEEDS_RESET is to be seen in the device's status.
@@ -83,17 +102,22 @@ impl PciInterrupt {
         for vector in &self.queue_vectors {
             vector.store(NO_VECTOR, Ordering::Relaxed);
         }
-        self.isr.store(0, Ordering::Relaxed);
+        self.isr().take();
         self.needs_reset.store(false, Ordering::Relaxed);
     }
 
     /// The ISR status is for drivers that do without MSI-X: with it the bits stay clear (4.1.5.1.3).
-    fn raise(&self, isr: u8, vector: u16) {
-        if self.msix.enabled() {
+    fn raise(&self, reason: u8, vector: u16) {
+        let mut isr = self.isr();
+        if isr.uses_messages() {
             self.msix.raise(vector);
         } else {
-            self.isr.fetch_or(isr, Ordering::Relaxed);
+            isr.raise(reason);
         }
+    }
+
+    fn isr(&self) -> MutexGuard<'_, InterruptStatus> {
+        self.isr.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,6 +4,7 @@
 //! * `config_space`: the header and the list of capabilities;
 //! * `msix`: the MSI-X table, with masks and pending bits;
 //! * `common`: the common configuration structure, through which a driver sets a device up;
+//! * `isr`: the interrupt status, and the pin that follows it;
 //! * `interrupt`: how a device's interrupts find their vectors;
 //! * `transport`: what binds these to a device.
 
@@ -11,10 +12,13 @@ mod common;
 mod config_space;
 mod function;
 mod interrupt;
+mod isr;
 mod msix;
 mod transport;
 
+pub use config_space::{ConfigSpace, Identity, command, register};
 pub use function::{Action, Bar, BarKind, Doorbell, MsixVector, PciFunction, Pin};
+pub use isr::InterruptStatus;
 pub use transport::VirtioPci;
 
 /// Copies what a guest reads from `offset` of a run of registers. What lies behind their end reads as zero.

@@ -39,6 +39,8 @@ struct Table {
     enabled: bool,
     /// Masks all of them, besides their own masks.
     masked: bool,
+    /// The function may write to memory, which is what a message is.
+    master: bool,
     entries: Vec<Entry>,
 }
 
@@ -62,16 +64,12 @@ impl Msix {
     pub(super) fn new(vectors: u16) -> io::Result<Self> {
         let event = |_| EventFd::new(EFD_CLOEXEC | EFD_NONBLOCK).map(Arc::new);
         let entries = vec![Entry::default(); vectors.into()];
-        let table = Mutex::new(Table { enabled: false, masked: false, entries });
+        let table = Mutex::new(Table { enabled: false, masked: false, master: false, entries });
         Ok(Self { events: (0..vectors).map(event).collect::<io::Result<_>>()?, table })
     }
 
     pub(super) fn events(&self) -> &[Arc<EventFd>] {
         &self.events
-    }
-
-    pub(super) fn enabled(&self) -> bool {
-        self.lock().enabled
     }
 
     /// Raises a vector, now or when it may be. Does nothing if there is no such vector or MSI-X is off.
@@ -102,13 +100,15 @@ impl Msix {
         table.entries.iter().map(|entry| entry.vector(on)).collect()
     }
 
-    /// The guest wrote the message control register. `true` if vectors have changed.
-    pub(super) fn set_control(&self, control: u16) -> bool {
+    /// The guest wrote the message control register, or the one that says whether the function is a bus `master`.
+    /// `true` if vectors have changed. As long as it is no master, what is due stays pending.
+    pub(super) fn set_control(&self, control: u16, master: bool) -> bool {
         let mut table = self.lock();
-        let before = (table.enabled, table.masked);
+        let before = table.is_on();
         table.enabled = control & CONTROL_ENABLE != 0;
         table.masked = control & CONTROL_FUNCTION_MASK != 0;
-        let changed = before != (table.enabled, table.masked);
+        table.master = master;
+        let changed = before != table.is_on();
         if changed {
             table.entries.iter_mut().for_each(|entry| entry.live = false);
         }
@@ -148,6 +148,7 @@ impl Msix {
         let mut table = self.lock();
         table.enabled = false;
         table.masked = false;
+        table.master = false;
         table.entries.fill(Entry::default());
         // What was signalled to nobody must not be the next driver's first interrupt.
         for event in &self.events {
@@ -162,7 +163,7 @@ impl Msix {
 
 impl Table {
     fn is_on(&self) -> bool {
-        self.enabled && !self.masked
+        self.enabled && !self.masked && self.master
     }
 
     /// Writes one doubleword. `true` if an entry has changed.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use vmm_sys_util::eventfd::EventFd;
 
 use super::common::{self, Command, Common};
-use super::config_space::{ConfigSpace, Identity};
+use super::config_space::{ConfigSpace, Identity, command, register};
 use super::interrupt::PciInterrupt;
 use super::msix;
-use super::{Action, Bar, BarKind, Doorbell, MsixVector, PciFunction, read_image};
+use super::{Action, Bar, Doorbell, MsixVector, PciFunction, Pin, read_image};
 use crate::{DeviceType, GuestRam, Interrupt, Lifecycle, Queue, VirtioDevice};
 
 /// The vendor of all virtio devices, and the device id that the virtio device id is added to (4.1.2).
@@ -17,6 +17,9 @@ const VENDOR: u16 = 0x1af4;
 const DEVICE_BASE: u16 = 0x1040;
 /// 1 and above: there is no legacy interface (4.1.2.1).
 const REVISION: u8 = 1;
+
+/// What the register of the interrupt pin says for pin A (PCI 3.0, 6.2.4).
+const PIN_A: u8 = 1;
 
 /// The range of registers. 0 is left to the ports of the legacy interface, which have to be there.
 const BAR: u8 = 4;
@@ -43,7 +46,11 @@ const CAP_DEVICE: u8 = 4;
 const CAP_WINDOW: u8 = 5;
 
 /// One virtio device as a PCI function: one 32-bit memory range of 32 KiB behind base address register 4, MSI-X
-/// with a vector for each queue and one for the configuration, no interrupt pin, no legacy interface.
+/// with a vector for each queue and one for the configuration, interrupt pin A for drivers that do without, no legacy
+/// interface.
+///
+/// As long as the command register does not make it a bus master, the device touches no memory: it stands still with
+/// its requests in their queues, and goes on with them when it becomes one.
 ///
 /// [`Lifecycle::pause`] completes what the device has begun; it does not make a disk durable
 /// ([`blk::Blk::syncer`](crate::blk::Blk::syncer) does).
@@ -57,6 +64,10 @@ pub struct VirtioPci {
     common: Common,
     interrupt: Arc<PciInterrupt>,
     active: bool,
+    /// The machine has it stand still.
+    paused: bool,
+    /// The device was told to stand still, by the machine or because it may not touch memory.
+    held: bool,
 }
 
 impl VirtioPci {
@@ -69,10 +80,22 @@ impl VirtioPci {
         let interrupt = Arc::new(PciInterrupt::new(device.name(), queues)?);
         let mut config = ConfigSpace::new(identity(device.device_type()));
         config.add_memory_bar(BAR, BAR_SIZE);
+        config.set(register::INTERRUPT_PIN, &[PIN_A]);
         let msix_control = add_msix(&mut config, &interrupt.msix).wrapping_add(2);
         let window = add_virtio(&mut config, queues, device.config().len());
         let common = Common::new(device.features(), device.queue_sizes());
-        Ok(Self { device, memory, config, msix_control, window, common, interrupt, active: false })
+        let (active, paused, held) = (false, false, false);
+        Ok(Self { device, memory, config, msix_control, window, common, interrupt, active, paused, held })
+    }
+
+    /// Has the device stand still or go on, as machine and command register want it. A device that is not active
+    /// has nothing to do with memory, so that a driver's usual order of steps costs no turn of its thread.
+    fn settle(&mut self, active: bool) {
+        let master = self.config.command() & command::BUS_MASTER != 0;
+        let hold = self.paused || (active && !master);
+        if hold != std::mem::replace(&mut self.held, hold) {
+            if hold { self.device.pause() } else { self.device.resume() }
+        }
     }
 
     /// DRIVER_OK: hands the queues to the device.
@@ -87,6 +110,8 @@ impl VirtioPci {
                 }
             }
         }
+        // Before it has anything that it could touch.
+        self.settle(true);
         self.device.activate(self.common.features(), queues);
         self.active = true;
         Action { doorbells: true, ..Action::NONE }
@@ -96,6 +121,7 @@ impl VirtioPci {
     fn stop(&mut self) -> Action {
         if std::mem::take(&mut self.active) {
             self.device.deactivate();
+            self.settle(false);
         }
         self.common.reset();
         self.interrupt.reset();
@@ -149,7 +175,12 @@ impl VirtioPci {
 }
 
 impl PciFunction for VirtioPci {
+    fn connect_pin(&mut self, pin: Arc<dyn Pin>) {
+        self.interrupt.connect(pin);
+    }
+
     fn read_config(&mut self, offset: u8, data: &mut [u8]) {
+        self.config.show_interrupt(self.interrupt.is_due());
         if self.is_window_data(offset) {
             self.read_window();
         }
@@ -157,23 +188,23 @@ impl PciFunction for VirtioPci {
     }
 
     fn write_config(&mut self, offset: u8, data: &[u8]) -> Action {
-        let bar = self.config.memory_bar(BAR);
+        let bars = self.config.bars();
         self.config.write(offset, data);
         if self.is_window_data(offset) {
             return self.write_window();
         }
+        self.settle(self.active);
         let control = self.config.u16(self.msix_control);
         Action {
-            bars: bar != self.config.memory_bar(BAR),
+            bars: bars != self.config.bars(),
             doorbells: false,
-            msix: self.interrupt.msix.set_control(control),
+            msix: self.interrupt.configure(control, self.config.command()),
             ..Action::NONE
         }
     }
 
     fn bars(&self) -> Vec<Bar> {
-        let bar = |address| Bar { index: BAR, kind: BarKind::Memory, address, size: BAR_SIZE.into() };
-        self.config.memory_bar(BAR).map(bar).into_iter().collect()
+        self.config.bars()
     }
 
     fn read_bar(&mut self, bar: u8, offset: u64, data: &mut [u8]) {
@@ -239,11 +270,13 @@ impl PciFunction for VirtioPci {
 
 impl Lifecycle for VirtioPci {
     fn pause(&mut self) {
-        self.device.pause();
+        self.paused = true;
+        self.settle(self.active);
     }
 
     fn resume(&mut self) {
-        self.device.resume();
+        self.paused = false;
+        self.settle(self.active);
     }
 
     fn reset(&mut self) {
@@ -251,6 +284,8 @@ impl Lifecycle for VirtioPci {
         let Action { .. } = self.stop();
         self.interrupt.msix.reset();
         self.config.reset();
+        // Nothing is to be routed: MSI-X is off.
+        let _ = self.interrupt.configure(0, self.config.command());
     }
 }
 

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::blk::Blk;
+use crate::pci::BarKind;
 use crate::rng::Rng;
 use crate::test_util::{
     ACKNOWLEDGE, DRIVER, DRIVER_OK, Driver, EVENT_IDX, INDIRECT, NEEDS_RESET, VERSION_1, no_hook,
@@ -24,7 +25,7 @@ fn the_header_says_what_the_function_is() {
     assert_eq!(rng.config(0x08), [1, 0x00, 0xff, 0x00]);
     assert_eq!(rng.config(0x0e), [0], "header type");
     assert_eq!(rng.config(0x2c), [0xf4, 0x1a, 0x44, 0x10]);
-    assert_eq!(rng.config(0x3d), [0], "no interrupt pin");
+    assert_eq!(rng.config(0x3d), [1], "interrupt pin A");
     assert_eq!(rng.config::<2>(0x06)[0] & 0x10, 0x10, "a list of capabilities");
     let mut blk = blk();
     assert_eq!(blk.config(0x00), [0xf4, 0x1a, 0x42, 0x10]);
@@ -194,20 +195,138 @@ fn a_queue_that_is_set_up_wrongly_needs_a_reset() {
     driver.bring_up();
 }
 
+/// Has the source of random numbers serve one request.
+fn ask(driver: &mut Driver) {
+    let at = driver.buffer(8);
+    driver.ring.add(&[crate::test_util::into(at, 8)]);
+    driver.kick();
+}
+
 #[test]
 fn without_msix_the_isr_says_what_happened_and_reading_clears_it() {
     let mut driver = rng();
     assert!(driver.negotiate(VERSION_1));
     driver.start();
-    let at = driver.buffer(8);
-    driver.ring.add(&[crate::test_util::into(at, 8)]);
-    driver.kick();
+    ask(&mut driver);
     let isr = driver.structures[&crate::test_util::ISR].0;
     assert_eq!(driver.read(isr), [1]);
     assert_eq!(driver.read(isr), [0]);
     driver.ring.set_available(1000);
     driver.kick();
     assert_eq!(driver.read(isr), [2], "the configuration, because of DEVICE_NEEDS_RESET");
+}
+
+/// The bit of the status register.
+fn interrupt_status(driver: &mut Driver) -> bool {
+    driver.config::<1>(0x06)[0] & 8 != 0
+}
+
+#[test]
+fn without_msix_the_pin_is_high_until_the_isr_is_read() {
+    let mut driver = rng();
+    assert!(driver.negotiate(VERSION_1));
+    driver.start();
+    assert!(!driver.pin.is_high());
+    ask(&mut driver);
+    assert!(driver.pin.is_high() && interrupt_status(&mut driver));
+    ask(&mut driver);
+    let isr = driver.structures[&crate::test_util::ISR].0;
+    driver.read::<1>(isr + 1);
+    assert!(driver.pin.is_high(), "that was another register");
+    driver.read::<1>(isr);
+    assert!(!driver.pin.is_high() && !interrupt_status(&mut driver));
+    ask(&mut driver);
+    driver.set_status(0);
+    assert!(!driver.pin.is_high(), "a reset lowers it");
+}
+
+#[test]
+fn the_command_register_keeps_the_pin_low_and_the_status_shows_it() {
+    let mut driver = rng();
+    assert!(driver.negotiate(VERSION_1));
+    driver.start();
+    driver.set_config(0x04, 0x0406u16);
+    ask(&mut driver);
+    assert!(!driver.pin.is_high() && interrupt_status(&mut driver));
+    driver.set_config(0x04, 0x0006u16);
+    assert!(driver.pin.is_high(), "what is due shows as soon as it may");
+    driver.function.pause();
+    driver.function.reset();
+    assert!(!driver.pin.is_high() && !interrupt_status(&mut driver));
+}
+
+#[test]
+fn with_msix_the_pin_stays_low() {
+    let mut driver = rng();
+    assert!(driver.negotiate(VERSION_1));
+    driver.start();
+    ask(&mut driver);
+    assert!(driver.pin.is_high());
+    driver.set_config(driver.msix_capability + 2, 0x8000u16);
+    assert!(!driver.pin.is_high() && !interrupt_status(&mut driver));
+    ask(&mut driver);
+    assert!(!driver.pin.is_high());
+    driver.set_config(driver.msix_capability + 2, 0u16);
+    assert!(driver.pin.is_high(), "the level says what the status says");
+}
+
+#[test]
+fn a_function_that_is_no_bus_master_serves_nothing_and_loses_nothing() {
+    for mut driver in [rng(), blk()] {
+        driver.bring_up();
+        driver.set_config(0x04, 0x0002u16);
+        let parts = match driver.structures.contains_key(&crate::test_util::DEVICE) {
+            true => {
+                let header = driver.put(&[0; 16]);
+                let (data, status) = (driver.buffer(512), driver.buffer(1));
+                vec![
+                    crate::test_util::out(header, 16),
+                    crate::test_util::into(data, 512),
+                    crate::test_util::into(status, 1),
+                ]
+            }
+            false => vec![crate::test_util::into(driver.buffer(8), 8)],
+        };
+        driver.ring.add(&parts);
+        driver.kick();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        assert_eq!(driver.ring.used(), None);
+        // The machine's own pause has no part in it.
+        driver.function.pause();
+        driver.function.resume();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        assert_eq!(driver.ring.used(), None);
+        driver.set_config(0x04, 0x0006u16);
+        driver.wait_used();
+        driver.wait_interrupt(1);
+    }
+}
+
+#[test]
+fn a_message_waits_until_the_function_is_a_bus_master() {
+    let mut driver = rng();
+    driver.bring_up();
+    driver.interrupts(0);
+    driver.set_config(0x04, 0x0002u16);
+    assert_eq!(driver.function.msix(), [None, None]);
+    driver.function.interrupt.config();
+    assert_eq!(driver.interrupts(0), 0);
+    driver.set_config(0x04, 0x0006u16);
+    assert_eq!(driver.interrupts(0), 1);
+}
+
+#[test]
+fn a_driver_that_starts_before_it_is_a_bus_master_is_served_afterwards() {
+    let mut driver = rng();
+    driver.set_config(0x04, 0x0002u16);
+    driver.bring_up();
+    ask(&mut driver);
+    assert_eq!(driver.ring.used(), None);
+    driver.set_status(0);
+    driver.bring_up();
+    ask(&mut driver);
+    driver.set_config(0x04, 0x0006u16);
+    driver.wait_used();
 }
 
 #[test]
