@@ -16,6 +16,8 @@ pub struct Guest {
     pub initrd: PathBuf,
     /// The disk, a raw image with an ext4 file system and no partitions.
     pub disk: PathBuf,
+    /// The disk of another one, raw with partitions, which firmware starts from: UEFI, GRUB, and the same Debian.
+    pub uefi_disk: PathBuf,
 }
 
 /// The kernel command line that the guest expects.
@@ -44,6 +46,7 @@ impl Guest {
             kernel: directory.join("vmlinuz"),
             initrd: directory.join("initrd"),
             disk: directory.join("debian.img"),
+            uefi_disk: directory.join("uefi.img"),
         }
     }
 }

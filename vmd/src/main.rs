@@ -139,6 +139,7 @@ fn daemon(options: &Options, ready: &mut dyn FnMut() -> anyhow::Result<()>) -> a
     raise_descriptor_limit();
     // Before the working directory changes.
     let source = Source::new(options)?;
+    let state_dir = std::path::absolute(options.state_dir())?;
     let config = parent::config::load(&source, options.inherited.log)?;
     let exe = Executable::open()?;
     let dir = RuntimeDir::open(&options.runtime_dir())?;
@@ -150,7 +151,7 @@ fn daemon(options: &Options, ready: &mut dyn FnMut() -> anyhow::Result<()>) -> a
     };
     let notifier = Notifier::from_environment().context("the socket of the service manager")?;
     let service = Service::new(notifier, options.successor()?);
-    let starter = Starter { exe, options, inherited };
+    let starter = Starter { exe, options, inherited, state_dir };
     std::env::set_current_dir("/")?;
     parent::run(&starter, dir, source, config, service, ready)
 }

@@ -11,6 +11,7 @@ use crate::log::Sink;
 /// Where the daemon lives unless told otherwise.
 const DEFAULT_CONFIG: &str = "/etc/vm.conf";
 const DEFAULT_RUNTIME_DIR: &str = "/run/vmd";
+const DEFAULT_STATE_DIR: &str = "/var/lib/vmd";
 const DEFAULT_SOCKET: &str = "/run/vmd.sock";
 const DEFAULT_USER: &str = "_vmd";
 
@@ -93,6 +94,14 @@ impl Options {
     /// The directory for everything that lives as long as the daemon.
     pub fn runtime_dir(&self) -> PathBuf {
         self.runtime_dir.clone().unwrap_or_else(|| DEFAULT_RUNTIME_DIR.into())
+    }
+
+    /// The directory for what machines keep from one start to the next.
+    pub fn state_dir(&self) -> PathBuf {
+        match &self.runtime_dir {
+            Some(dir) => dir.join("state"),
+            None => DEFAULT_STATE_DIR.into(),
+        }
     }
 
     /// The control socket.
@@ -232,7 +241,9 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_has_its_socket_in_its_directory() {
+    fn an_instance_has_its_socket_and_its_state_in_its_directory() {
+        assert_eq!(parse(&[]).state_dir(), PathBuf::from("/var/lib/vmd"));
+        assert_eq!(parse(&["--runtime-dir=/tmp/x".to_owned()]).state_dir(), PathBuf::from("/tmp/x/state"));
         assert_eq!(parse(&[]).socket(), PathBuf::from("/run/vmd.sock"));
         assert_eq!(parse(&["--runtime-dir=/tmp/x".to_owned()]).socket(), PathBuf::from("/tmp/x/vmd.sock"));
     }

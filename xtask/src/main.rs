@@ -19,6 +19,7 @@ mod packages;
 mod prepare;
 mod step;
 mod test;
+mod uefi_image;
 mod where_to;
 
 use std::process::ExitCode;

@@ -21,14 +21,22 @@ const fn any(name: &'static str) -> Package {
 /// For initial file systems of guests and lab hosts.
 pub const INITRAMFS: &[Package] = &[any("busybox-static"), any("kmod")];
 
-/// For the Debian guest.
-pub const GUEST: &[Package] = &[any("mmdebstrap"), any("e2fsprogs")];
+/// For the Debian guests; those after the first two for the one that starts by UEFI.
+pub const GUEST: &[Package] = &[
+    any("mmdebstrap"),
+    any("e2fsprogs"),
+    any("dosfstools"),
+    any("fdisk"),
+    any("grub-common"),
+    any("grub-efi-amd64-bin"),
+    any("mtools"),
+];
 
 /// For lab hosts, and the discs that are made in them. Older versions of QEMU hang with a guest inside the guest.
 pub const LAB: &[Package] = &[Package { name: "qemu-system-x86", minimum: Some("1:10.0") }, any("xorriso")];
 
 /// For the test guests and what the tests check with.
-pub const TEST: &[Package] = &[any("gcc"), any("make"), any("acpica-tools"), any("qemu-utils")];
+pub const TEST: &[Package] = &[any("gcc"), any("make"), any("acpica-tools"), any("qemu-utils"), any("ovmf")];
 
 /// Sees to it that all these packages are installed.
 ///

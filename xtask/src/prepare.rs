@@ -6,7 +6,7 @@ use anyhow::Result;
 use vmd_tests::lab;
 
 use crate::step::step;
-use crate::{guest_image, host_image, kernels, packages};
+use crate::{guest_image, host_image, kernels, packages, uefi_image};
 
 /// Prepares everything that demo and test need.
 ///
@@ -19,14 +19,15 @@ pub fn run() -> Result<()> {
     host()
 }
 
-/// Prepares the Debian guest.
+/// Prepares the Debian guests.
 ///
 /// # Errors
 /// As [`run`].
 pub fn guest() -> Result<()> {
     packages::ensure(&[packages::INITRAMFS, packages::GUEST])?;
     let kernel = step("kernel of the guest", kernels::guest_kernel)?;
-    step("Debian guest", || guest_image::prepare(&kernel))
+    step("Debian guest", || guest_image::prepare(&kernel))?;
+    step("Debian guest for UEFI", || uefi_image::prepare(&kernel))
 }
 
 /// Prepares the lab. The guest must be there: the lab gets it on a disk.

@@ -91,8 +91,8 @@ pub(crate) enum Setting {
     Initrd(Text),
     /// `cmdline "text"`
     Cmdline(Text),
-    /// `firmware uefi`
-    Firmware,
+    /// `firmware bios`, `firmware uefi`, `firmware "path"`
+    Firmware(Text),
     /// `disk "path" [format word]`
     Disk { path: Text, format: Option<Text> },
     /// `cdrom "path"`, `cdrom`

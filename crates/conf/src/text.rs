@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 use std::path::Path;
 
-use proto::{AllowInstance, CdromSpec, Globals, LocalInet6, NicSpec, Owner, SwitchSpec, VmSpec};
+use proto::{AllowInstance, CdromSpec, Firmware, Globals, LocalInet6, NicSpec, Owner, SwitchSpec, VmSpec};
 
 use crate::lexer::{continues_word, starts_word};
 use crate::load::Config;
@@ -98,6 +98,11 @@ fn write_vm(vm: &VmSpec, out: &mut String) -> fmt::Result {
 fn boot(vm: &VmSpec, out: &mut String) -> fmt::Result {
     if let Some(boot) = &vm.boot {
         writeln!(out, "\tboot {}", quoted_path(boot))?;
+    }
+    match &vm.firmware {
+        Some(Firmware::Path(path)) => writeln!(out, "\tfirmware {}", quoted_path(path))?,
+        Some(word) => writeln!(out, "\tfirmware {word}")?,
+        None => {}
     }
     if let Some(device) = vm.boot_device {
         writeln!(out, "\tboot device {device}")?;

@@ -17,18 +17,6 @@ pub(crate) fn encryption(place: Span) -> Diagnostic {
     refusal("sev", place, "the memory of a virtual machine is not encrypted").help("remove it for now")
 }
 
-/// `firmware`
-pub(crate) fn firmware(place: Span) -> Diagnostic {
-    refusal("firmware", place, "a virtual machine starts from a kernel")
-}
-
-/// A virtual machine without a kernel.
-pub(crate) fn firmware_boot(head: Span) -> Diagnostic {
-    Diagnostic::error("firmware boot is not supported yet")
-        .at(head, "this virtual machine has no kernel")
-        .help("name a kernel: boot \"/path/to/vmlinuz\"")
-}
-
 /// Everything about networks: it is checked and kept.
 pub(crate) fn network(place: Span) -> Diagnostic {
     Diagnostic::warning("networks do not take effect in this version")

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use proto::{CpuCount, DiskFormat, MemorySize, Owner, SizeError, VmSpec, parse_scaled};
+use proto::{CpuCount, DiskFormat, Firmware, MemorySize, Owner, SizeError, VmSpec, parse_scaled};
 
 use crate::ast::{Account, Text};
 use crate::diagnostic::Diagnostic;
@@ -100,6 +100,15 @@ pub(crate) fn cmdline(text: &Text) -> Result<String, Diagnostic> {
 /// `boot` and `initrd`: a file that exists.
 pub(crate) fn regular_file(text: &Text, env: &mut dyn Environment) -> Result<PathBuf, Diagnostic> {
     existing(text, env, &[FileKind::Regular])
+}
+
+/// `firmware`: one of two words, or a file that exists.
+pub(crate) fn firmware(text: &Text, env: &mut dyn Environment) -> Result<Firmware, Diagnostic> {
+    match text.bytes.as_slice() {
+        b"bios" => Ok(Firmware::Bios),
+        b"uefi" => Ok(Firmware::Uefi),
+        _ => regular_file(text, env).map(Firmware::Path),
+    }
 }
 
 /// `disk`: an image or a block device that exists.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use proto::{
-    AllowInstance, BootDevice, CdromSpec, CpuCount, DiskFormat, DiskSpec, Given, InstanceError, MemorySize,
-    NicSpec, Owner, RestartPolicy, VmName, VmSpec,
+    AllowInstance, BootDevice, CdromSpec, CpuCount, DiskFormat, DiskSpec, Firmware, Given, InstanceError,
+    MemorySize, NicSpec, Owner, RestartPolicy, VmName, VmSpec,
 };
 
 use crate::ast::{Setting, Text, VmOption};
@@ -28,6 +28,7 @@ pub(crate) struct VmBuilder {
     cpus: Once<CpuCount>,
     boot: Once<PathBuf>,
     boot_device: Option<BootDevice>,
+    firmware: Once<Firmware>,
     initrd: Once<PathBuf>,
     cmdline: Once<String>,
     cdrom: Once<CdromSpec>,
@@ -55,6 +56,7 @@ impl VmBuilder {
             cpus: Once::default(),
             boot: Once::default(),
             boot_device: None,
+            firmware: Once::default(),
             initrd: Once::default(),
             cmdline: Once::default(),
             cdrom: Once::default(),
@@ -89,7 +91,9 @@ impl VmBuilder {
                 self.initrd.set("initrd", word, values::regular_file(&path, env), report)
             }
             Setting::Cmdline(text) => self.cmdline.set("cmdline", word, values::cmdline(&text), report),
-            Setting::Firmware => self.refuse(unsupported::firmware(word), report),
+            Setting::Firmware(what) => {
+                self.firmware.set("firmware", word, values::firmware(&what, env), report)
+            }
             Setting::Disk { path, format } => self.disk(word, &path, format.as_ref(), env, report),
             Setting::Cdrom(path) => self.drive(word, path.as_ref(), env, report),
             Setting::Nic(nic) => self.nic(word, network::nic(&nic, report), report),
@@ -190,14 +194,26 @@ impl VmBuilder {
 
     /// Looks at the whole.
     fn check(&self, spec: &VmSpec, report: &mut Diagnostics) {
-        // A kernel that was given and could not be used has been reported.
-        if spec.boot.is_none() && !self.boot.is_set() {
-            report.push(unsupported::firmware_boot(self.head));
-        }
+        self.check_boot(spec, report);
         if spec.device_count() > VmSpec::MAX_DEVICES {
             let error =
                 Diagnostic::error("with the interfaces of its template an instance has too many devices");
             report.push(error.at(self.head, format!("at most {} are possible", VmSpec::MAX_DEVICES)));
+        }
+    }
+
+    /// What was given and could not be used has been reported.
+    fn check_boot(&self, spec: &VmSpec, report: &mut Diagnostics) {
+        let kernel = spec.boot.is_some() || self.boot.is_set();
+        if let (Some(boot), Some(firmware)) = (self.boot.place, self.firmware.place) {
+            let error = Diagnostic::error("a virtual machine starts either a kernel or its firmware");
+            report.push(error.at(firmware, "this firmware would not be used").at(boot, "with this kernel"));
+        }
+        for (place, word) in [(self.initrd.place, "initrd"), (self.cmdline.place, "cmdline")] {
+            if let Some(place) = place.filter(|_| !kernel) {
+                let error = Diagnostic::error(format!("\"{word}\" is for a kernel, and there is none"));
+                report.push(error.at(place, "firmware has no use for it").help("name a kernel with boot"));
+            }
         }
     }
 
@@ -237,6 +253,7 @@ impl VmBuilder {
         spec.memory = self.memory.value.unwrap_or(spec.memory);
         spec.cpus = self.cpus.value.unwrap_or(spec.cpus);
         spec.boot = self.boot.value.take();
+        spec.firmware = self.firmware.value.take();
         spec.initrd = self.initrd.value.take();
         spec.cmdline = self.cmdline.value.take().unwrap_or_default();
         spec.disks = mem::take(&mut self.disks);

@@ -24,7 +24,8 @@ impl Loader<'_> {
             vm.spoil();
         } else if block.options.is_empty() && template.is_none() {
             let error = Diagnostic::error("a block without options");
-            let error = error.at(head.to(block.end), "a virtual machine needs a kernel to boot at least");
+            let error =
+                error.at(head.to(block.end), "a virtual machine needs a disk, a kernel or firmware at least");
             self.cx.report.push(error);
             vm.spoil();
         }

@@ -116,6 +116,7 @@ fn describe(vm: &VmSpec, out: &mut String) -> fmt::Result {
         memory,
         cpus,
         boot,
+        firmware,
         initrd,
         cmdline,
         disks,
@@ -137,6 +138,9 @@ fn describe(vm: &VmSpec, out: &mut String) -> fmt::Result {
     }
     for nic in nics {
         writeln!(out, "    {nic:?}")?;
+    }
+    if let Some(firmware) = firmware {
+        writeln!(out, "    firmware {firmware:?}")?;
     }
     if cdrom.is_some() || boot_device.is_some() {
         let cdrom = cdrom.as_ref().map(|cdrom| &cdrom.disc);

@@ -13,9 +13,9 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proto::{
-    AllowInstance, BootDevice, CdromSpec, CpuCount, DiskFormat, DiskSpec, Globals, GroupName, InterfaceName,
-    Ipv4Prefix, Ipv6Prefix, LocalInet6, MacAddress, MemorySize, NicSpec, Owner, RestartPolicy, Staggered,
-    SwitchName, SwitchSpec, TapName, VmName, VmSpec,
+    AllowInstance, BootDevice, CdromSpec, CpuCount, DiskFormat, DiskSpec, Firmware, Globals, GroupName,
+    InterfaceName, Ipv4Prefix, Ipv6Prefix, LocalInet6, MacAddress, MemorySize, NicSpec, Owner, RestartPolicy,
+    Staggered, SwitchName, SwitchSpec, TapName, VmName, VmSpec,
 };
 
 /// A system with one configuration file, where every path is a file and nobody has an account.
@@ -138,6 +138,14 @@ fn allow() -> impl Strategy<Value = AllowInstance> {
     )
 }
 
+/// What a machine starts: `boot`, `initrd` and `cmdline`, or else `firmware`.
+fn start() -> impl Strategy<Value = (Option<PathBuf>, Option<PathBuf>, String, Option<Firmware>)> {
+    let firmware = prop_oneof![Just(Firmware::Bios), path().prop_map(Firmware::Path)];
+    let kernel = (path(), option::of(path()), text())
+        .prop_map(|(boot, initrd, cmdline)| (Some(boot), initrd, cmdline, None));
+    prop_oneof![kernel, option::of(firmware).prop_map(|firmware| (None, None, String::new(), firmware))]
+}
+
 fn boot_device() -> impl Strategy<Value = BootDevice> {
     prop::sample::select(vec![BootDevice::Disk, BootDevice::Cdrom, BootDevice::Net])
 }
@@ -147,9 +155,7 @@ prop_compose! {
         enabled in any::<bool>(),
         mebibytes in 1..8_000_000u64,
         cpus in 1..=64u64,
-        boot in path(),
-        initrd in option::of(path()),
-        cmdline in text(),
+        (boot, initrd, cmdline, firmware) in start(),
         disks in vec(path(), 0..4),
         cdrom in option::of(option::of(path()).prop_map(|disc| CdromSpec { disc })),
         nics in vec(nic(), 0..4),
@@ -163,9 +169,10 @@ prop_compose! {
             enabled,
             memory: MemorySize::from_bytes(mebibytes << 20).unwrap(),
             cpus: CpuCount::new(cpus).unwrap(),
-            boot: Some(boot),
+            boot,
             initrd,
             cmdline,
+            firmware,
             disks: disks.into_iter().map(|path| DiskSpec { path, format: DiskFormat::Raw }).collect(),
             cdrom,
             nics,

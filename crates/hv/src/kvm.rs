@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use vm_memory::GuestMemoryMmap;
 
 use crate::vm::Features;
-use crate::{Error, Vm, kick};
+use crate::{Error, MemoryLayout, Vm, kick};
 
 /// What runs the guest's privileged code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +53,9 @@ pub struct Kvm {
 }
 
 /// What a machine needs of the kernel, and its name for people.
-const NEEDED: [(Cap, &str); 8] = [
+const NEEDED: [(Cap, &str); 9] = [
     (Cap::UserMemory, "memory of a process as guest memory (KVM_CAP_USER_MEMORY)"),
+    (Cap::ReadonlyMem, "memory that the guest can not write to (KVM_CAP_READONLY_MEM)"),
     (Cap::Irqchip, "interrupt controllers in the kernel (KVM_CAP_IRQCHIP)"),
     (Cap::Pit2, "an interval timer in the kernel (KVM_CAP_PIT2)"),
     (Cap::IrqRouting, "interrupt routing (KVM_CAP_IRQ_ROUTING)"),
@@ -90,15 +91,14 @@ impl Kvm {
         Hardware::detect()
     }
 
-    /// Makes a machine with this memory, and with the interrupt controllers (8259s, I/O APIC, local APICs)
-    /// and the interval timer of a PC. `private_pages` is the first of four pages in the guest's address
-    /// space, not in `memory`, that KVM uses itself on some processors.
+    /// Makes a machine with this RAM, shown as `layout` says, and with the interrupt controllers (8259s, I/O
+    /// APIC, local APICs) and the interval timer of a PC.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Memory`], or another refusal of KVM's.
-    pub fn create_vm(&self, memory: GuestMemoryMmap<()>, private_pages: u64) -> Result<Vm, Error> {
+    pub fn create_vm(&self, memory: GuestMemoryMmap<()>, layout: MemoryLayout) -> Result<Vm, Error> {
         let vm = self.fd.create_vm().map_err(create_error)?;
-        Vm::new(vm, memory, self.features()?, private_pages)
+        Vm::new(vm, memory, self.features()?, layout)
     }
 
     fn features(&self) -> Result<Features, Error> {

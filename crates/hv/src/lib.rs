@@ -25,6 +25,7 @@ mod start;
 mod state;
 mod vcpu;
 mod vm;
+mod window;
 
 pub use clock::{ClockState, host_counter};
 pub use doorbell::{Doorbell, DoorbellAddress};
@@ -37,4 +38,5 @@ pub use scripted::Scripted;
 pub use start::StartState;
 pub use state::{ControllerState, ProcessorState};
 pub use vcpu::{Processor, Vcpu};
-pub use vm::Vm;
+pub use vm::{MemoryLayout, Vm};
+pub use window::{Shown, Window};

@@ -1,14 +1,14 @@
 //! One virtual machine: its memory, its interrupt controllers, its processors.
 
-#![allow(unsafe_code)]
-
+use std::ops::Range;
 use std::sync::Arc;
 
-use kvm_bindings::{CpuId, KVM_PIT_SPEAKER_DUMMY, kvm_pit_config, kvm_userspace_memory_region};
+use kvm_bindings::{CpuId, KVM_PIT_SPEAKER_DUMMY, kvm_pit_config};
 use kvm_ioctls::VmFd;
-use vm_memory::{GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion};
+use vm_memory::GuestMemoryMmap;
 
 use crate::cpuid::{self, Topology};
+use crate::window::{Slots, Window};
 use crate::{Error, Vcpu, msr};
 
 /// A machine of KVM's. A cheap handle: a clone is the same machine.
@@ -24,10 +24,23 @@ pub struct Vm {
 /// What every handle and every processor keeps alive. The machine goes before the memory that it uses.
 pub(crate) struct Inner {
     pub fd: VmFd,
+    /// What its addresses show of `memory`, and of what else there is.
+    pub slots: Slots,
     pub memory: GuestMemoryMmap<()>,
     pub features: Features,
     /// Size of the pages that KVM and a processor's thread share.
     pub run_size: usize,
+}
+
+/// What a machine shows at which of its addresses when it is made, besides RAM at the addresses of its regions.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryLayout {
+    /// The first of four pages, where no RAM and no window is, that KVM uses itself on some processors.
+    pub private_pages: u64,
+    /// Addresses at which no RAM is shown though there may be some: they are left to windows. Multiples of 4 KiB.
+    pub hole: Range<u64>,
+    /// The windows that are there from the start.
+    pub windows: Vec<Window>,
 }
 
 /// What this KVM can give to processors.
@@ -45,30 +58,14 @@ impl Vm {
         fd: VmFd,
         memory: GuestMemoryMmap<()>,
         features: Features,
-        private_pages: u64,
+        layout: MemoryLayout,
     ) -> Result<Self, Error> {
         let run_size = fd.run_size();
-        let vm = Self { inner: Arc::new(Inner { fd, memory, features, run_size }) };
-        vm.add_memory()?;
-        vm.add_controllers(private_pages)?;
+        let slots = Slots::show_ram(&fd, &memory, &layout.hole)?;
+        let vm = Self { inner: Arc::new(Inner { fd, slots, memory, features, run_size }) };
+        layout.windows.into_iter().try_for_each(|window| vm.show(window))?;
+        vm.add_controllers(layout.private_pages)?;
         Ok(vm)
-    }
-
-    fn add_memory(&self) -> Result<(), Error> {
-        for (slot, region) in (0..).zip(self.inner.memory.iter()) {
-            let slot = kvm_userspace_memory_region {
-                slot,
-                flags: 0,
-                guest_phys_addr: region.start_addr().0,
-                memory_size: region.len(),
-                userspace_addr: region.as_ptr() as u64,
-            };
-            // SAFETY: the range is a mapping of guest memory, which `inner` keeps as long as the machine and
-            // each of its processors, and which nobody uses other than as memory that the guest changes.
-            unsafe { self.inner.fd.set_user_memory_region(slot) }
-                .map_err(Error::of("give a machine its memory"))?;
-        }
-        Ok(())
     }
 
     fn add_controllers(&self, private_pages: u64) -> Result<(), Error> {

@@ -3,11 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::fs::OpenOptions;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use hv::{Bytes, Entry, Exit, Hardware, Kvm, MsiRoute, Processor, Space, StartState, Vcpu, Vm};
-use vm_memory::{Bytes as _, GuestAddress, GuestMemoryMmap};
+use hv::{
+    Bytes, Entry, Exit, Hardware, Kvm, MemoryLayout, MsiRoute, Processor, Shown, Space, StartState, Vcpu, Vm,
+    Window,
+};
+use vm_memory::{Bytes as _, GuestAddress, GuestMemoryMmap, MmapRegion, VolatileMemory};
 
 const CODE: u64 = 0x1000;
 const BUFFER: u64 = 0x8000;
@@ -23,6 +26,10 @@ struct Machine {
 
 /// A machine with this 32-bit code, or a loud word that the test did not run.
 fn machine(code: &[u8]) -> Option<Machine> {
+    machine_with(code, MemoryLayout::default())
+}
+
+fn machine_with(code: &[u8], layout: MemoryLayout) -> Option<Machine> {
     let device = match OpenOptions::new().read(true).write(true).open("/dev/kvm") {
         Ok(device) => device,
         Err(error) => {
@@ -32,7 +39,8 @@ fn machine(code: &[u8]) -> Option<Machine> {
     };
     let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), SIZE)]).unwrap();
     memory.write_slice(code, GuestAddress(CODE)).unwrap();
-    let vm = Kvm::from_fd(device.into()).unwrap().create_vm(memory.clone(), PRIVATE_PAGES).unwrap();
+    let layout = MemoryLayout { private_pages: PRIVATE_PAGES, ..layout };
+    let vm = Kvm::from_fd(device.into()).unwrap().create_vm(memory.clone(), layout).unwrap();
     Some(Machine { memory, vm })
 }
 
@@ -172,6 +180,55 @@ fn memory_accesses_have_any_width_and_alignment() {
     assert_eq!(written(vcpu.run(data(&[7]))), (Space::Memory, address, vec![7, 0]));
     assert_eq!(read(vcpu.run(Entry::Resume)), (Space::Memory, address, 4));
     assert_eq!(written(vcpu.run(data(&[1, 2, 3, 4]))), (Space::Memory, address, vec![1, 2, 3, 4]));
+}
+
+/// One page with this in its first byte.
+fn page(byte: u8) -> Arc<MmapRegion> {
+    let page = MmapRegion::new(0x1000).unwrap();
+    page.as_volatile_slice().write_obj(byte, 0).unwrap();
+    Arc::new(page)
+}
+
+#[test]
+fn memory_can_be_shown_and_hidden_with_and_without_writes() {
+    let [a, b, c, d] = DEVICE.to_le_bytes();
+    // again: mov al, [device]; out 0x80, al; inc byte [device]; jmp again
+    let code = [0xA0, a, b, c, d, 0xE6, 0x80, 0xFE, 0x05, a, b, c, d, 0xEB, 0xF1];
+    let rom = page(0x55);
+    let address = u64::from(DEVICE);
+    let window = |shows, writable| Window { address, len: 0x1000, shows, writable };
+    let layout =
+        MemoryLayout { windows: vec![window(Shown::Memory(rom.clone(), 0), false)], ..Default::default() };
+    let Some(machine) = machine_with(&code, layout) else { return };
+    let mut vcpu = machine.vcpu();
+    assert_eq!(written(vcpu.run(Entry::Resume)), (Space::Port, 0x80, vec![0x55]), "it reads");
+    assert_eq!(
+        written(vcpu.run(Entry::Resume)),
+        (Space::Memory, address, vec![0x56]),
+        "its write is reported"
+    );
+    assert!(machine.vm.show(window(Shown::Ram(GuestAddress(BUFFER)), true)).is_err(), "the place is taken");
+    machine.vm.hide(address).unwrap();
+    assert!(machine.vm.hide(address).is_err(), "there is nothing to hide");
+    assert_eq!(Arc::strong_count(&rom), 1, "nobody keeps it any more");
+    assert_eq!(read(vcpu.run(Entry::Resume)), (Space::Memory, address, 1));
+    assert_eq!(written(vcpu.run(data(&[7]))), (Space::Port, 0x80, vec![7]));
+    machine.memory.write_obj(0x20u8, GuestAddress(BUFFER)).unwrap();
+    machine.vm.show(window(Shown::Ram(GuestAddress(BUFFER)), true)).unwrap();
+    assert_eq!(written(vcpu.run(Entry::Resume)), (Space::Port, 0x80, vec![0x21]), "its write has arrived");
+    assert_eq!(machine.memory.read_obj::<u8>(GuestAddress(BUFFER)).unwrap(), 0x21);
+}
+
+#[test]
+fn ram_leaves_a_hole_to_windows() {
+    let hole = 0x2000..0x3000;
+    // mov al, [0x1FFF]; mov al, [0x2000]; mov al, [0x3000]; out 0x80, al
+    let code = [0xA0, 0xFF, 0x1F, 0, 0, 0xA0, 0, 0x20, 0, 0, 0xA0, 0, 0x30, 0, 0, 0xE6, 0x80];
+    let Some(machine) = machine_with(&code, MemoryLayout { hole, ..Default::default() }) else { return };
+    machine.memory.write_obj(0x77u8, GuestAddress(0x3000)).unwrap();
+    let mut vcpu = machine.vcpu();
+    assert_eq!(read(vcpu.run(Entry::Resume)), (Space::Memory, 0x2000, 1));
+    assert_eq!(written(vcpu.run(data(&[0]))), (Space::Port, 0x80, vec![0x77]));
 }
 
 #[test]

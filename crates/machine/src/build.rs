@@ -3,11 +3,12 @@
 //! The order is the one that KVM is quickest with: memory, controllers, processors. Threads come when all that
 //! they need exists, and the guest's system last.
 
-use std::path::Path;
+use std::fs::File;
 use std::sync::Arc;
 
 use hv::{Kvm, Vcpu, Vm};
-use proto::{BootDevice, MemorySize, VmSpec};
+use proto::{MemorySize, VmSpec};
+use virtio::ThreadHook;
 
 use crate::bus::Bus;
 use crate::cpu::{Board, Cpus};
@@ -15,11 +16,16 @@ use crate::devices::{Devices, Images};
 use crate::error::{BuildError, LoadError};
 use crate::event::Events;
 use crate::irq::Lines;
-use crate::layout::{IOAPIC, KVM_PRIVATE, KVM_PRIVATE_PAGES, LOCAL_APIC, PCI_IRQS, SCI_IRQ, ram_ranges};
+use crate::layout::{
+    EXTENDED_RAM_START, HIGH_RAM_START, IOAPIC, KVM_PRIVATE, KVM_PRIVATE_PAGES, LOCAL_APIC, PCI_IRQS,
+    SCI_IRQ, SHADOW_START, ram_ranges,
+};
 use crate::legacy::Legacy;
 use crate::machine::{Machine, PowerOn, Resources, System};
 use crate::memory::Memory;
 use crate::pci::{PciBus, PirqRouter};
+use crate::source::Source;
+use crate::variables::Variables;
 
 impl Machine {
     /// Builds the machine and loads its system. Its threads exist afterwards and wait for [`Machine::start`].
@@ -29,72 +35,103 @@ impl Machine {
     pub fn build(spec: &VmSpec, resources: Resources) -> Result<Self, BuildError> {
         let kvm = Kvm::from_fd(resources.kvm)?;
         let memory = Memory::new(spec.memory)?;
-        let vm = kvm.create_vm(memory.ram().clone(), KVM_PRIVATE)?;
+        let source = Source::of(spec, resources.boot)?;
+        let variables = variables(resources.variables, &source, &resources.thread_hook)?;
+        let mut layout = source.layout();
+        layout.windows.extend(variables.iter().map(|(variables, address)| variables.window(*address)));
+        let vm = kvm.create_vm(memory.ram().clone(), layout)?;
         let (ports, memory_bus) = (Arc::new(Bus::default()), Arc::new(Bus::default()));
         let events = Arc::new(Events::new().map_err(BuildError::Event)?);
+        let variables = variables
+            .map(|(variables, address)| Arc::new(variables.wire(address, vm.clone(), events.clone())));
+        if let Some(variables) = &variables {
+            memory_bus.add(variables.range(), variables.clone());
+        }
+        let firmware_size = source.firmware_size();
+        let inserted = source.insert(&vm, memory.ram());
+        let shadow = inserted.shadow();
         let lines = Lines::new(|number| vm.irq_line(number));
         let pirq = Arc::new(PirqRouter::new(&lines));
         let images = Images { disks: resources.disks, cdrom: resources.cdrom };
         let mut devices = Devices::new(spec, images, memory.ram(), &resources.thread_hook)?;
-        devices.add_chipset(pirq.clone());
-        reserve(&memory_bus, spec.memory);
+        devices.add_chipset(pirq.clone(), shadow.clone());
         let kernel = Arc::new(vm.clone());
         let pci = PciBus::new(devices.functions.clone(), ports.clone(), memory_bus.clone(), kernel, &pirq)
             .map_err(LoadError::from)?;
         let pci = Arc::new(pci);
         let legacy = Legacy::new(&lines, &ports, pci.clone(), spec, resources.console, events.clone());
         let (vcpus, power_on) = processors(&vm, spec)?;
-        let system = System {
-            kernel: resources.kernel,
-            kernel_name: file_name(spec.boot.as_deref()),
-            initrd: resources.initrd,
-            initrd_name: file_name(spec.initrd.as_deref()),
-            cmdline: spec.cmdline.clone(),
-            boot_mac: boot_mac(spec),
-            cpus: spec.cpus,
-        };
+        let system = inserted.start(spec, &devices, memory.ram(), (&ports, &memory_bus));
+        reserve(&memory_bus, spec.memory, firmware_size);
         let board = Board {
             ports,
             memory: memory_bus,
             pci: pci.clone(),
             events: events.clone(),
+            shadow,
             hardware: kvm.hardware(),
         };
         let cpus = Cpus::new(vcpus, &board, &resources.thread_hook).map_err(BuildError::Thread)?;
-        let machine = Self { cpus, power_on, legacy, devices, pci, events, vm, memory, system, paused: None };
+        let machine = Self {
+            cpus,
+            power_on,
+            legacy,
+            devices,
+            variables,
+            pci,
+            events,
+            vm,
+            memory,
+            system,
+            paused: None,
+        };
         machine.load()?;
         Ok(machine)
     }
 
-    /// Puts the system into the memory, and the first processor and the PCI functions into the state in which
-    /// it finds them.
+    /// Has the machine be as at power-on, or ready to enter its kernel: memory, the first processor and the PCI
+    /// functions. The processors are in their power-on state.
     pub(crate) fn load(&self) -> Result<(), LoadError> {
-        let state = self.system.load(&self.memory)?;
+        let System::Kernel(kernel) = &self.system else {
+            self.pci.unplace();
+            return Ok(());
+        };
+        let state = kernel.load(&self.memory)?;
         self.pci.set_up()?;
         self.vm.set_level_inputs(&self.power_on.controllers, &LEVEL_INPUTS)?;
         Ok(self.cpus.each(|index, vcpu| if index == 0 { vcpu.set_start_state(state) } else { Ok(()) })?)
     }
 }
 
-/// What a guest is told about a file: its name without the path, which is the host's affair.
-fn file_name(path: Option<&Path>) -> String {
-    let name = path.and_then(Path::file_name);
-    name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-/// The address of the network card that the system is to start from, if it was given one.
-fn boot_mac(spec: &VmSpec) -> Option<[u8; 6]> {
-    let first = spec.nics.first().filter(|_| spec.boot_device == Some(BootDevice::Net));
-    first.and_then(|nic| nic.lladdr).map(|address| address.0)
+/// The variables of the firmware and where they are: right below it.
+fn variables(
+    file: Option<File>,
+    source: &Source,
+    hook: &ThreadHook,
+) -> Result<Option<(Variables, u64)>, BuildError> {
+    let Some(file) = file else { return Ok(None) };
+    let variables = Variables::new(file, hook).map_err(BuildError::Variables)?;
+    let below = HIGH_RAM_START.saturating_sub(source.firmware_size());
+    let address = below.saturating_sub(variables.len());
+    Ok(Some((variables, address)))
 }
 
 /// The inputs of the 8259s that firmware makes level triggered: those of PCI interrupts and of ACPI.
 const LEVEL_INPUTS: [u32; 3] = [SCI_IRQ, PCI_IRQS[0] as u32, PCI_IRQS[1] as u32];
 
-/// Keeps PCI functions off what KVM answers for: RAM, the interrupt controllers, and its own pages. A range that is put
-/// there is nowhere.
-fn reserve(memory: &Bus, ram: MemorySize) {
-    ram_ranges(ram).for_each(|ram| memory.reserve((ram.start, ram.len)));
+/// Keeps PCI functions off what KVM answers for: RAM, firmware, the interrupt controllers, and its own pages. A range
+/// that is put there is nowhere. Where firmware governs the area below 1 MiB, that is on the bus already.
+fn reserve(memory: &Bus, ram: MemorySize, firmware_size: u64) {
+    for ram in ram_ranges(ram) {
+        let end = ram.start.saturating_add(ram.len);
+        for (first, last) in
+            [(0, SHADOW_START), (SHADOW_START, EXTENDED_RAM_START), (EXTENDED_RAM_START, u64::MAX)]
+        {
+            let first = first.max(ram.start);
+            memory.reserve((first, end.min(last).saturating_sub(first)));
+        }
+    }
+    memory.reserve((HIGH_RAM_START.saturating_sub(firmware_size), firmware_size));
     memory.reserve((IOAPIC, PAGE));
     memory.reserve((LOCAL_APIC, PAGE));
     memory.reserve((KVM_PRIVATE, KVM_PRIVATE_PAGES * PAGE));

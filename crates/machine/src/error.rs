@@ -8,6 +8,7 @@ use vm_memory::GuestMemoryError;
 use crate::MemoryError;
 use crate::acpi::AcpiError;
 use crate::boot::BootError;
+use crate::firmware::FirmwareError;
 use crate::pci::PciError;
 
 /// Why a machine could not be built.
@@ -41,6 +42,9 @@ pub enum BuildError {
         /// The host's answer.
         source: io::Error,
     },
+    /// The variables of the firmware can not be used.
+    #[error("can not use the file with the variables of the firmware")]
+    Variables(#[source] io::Error),
     /// The host gives no thread for a processor.
     #[error("the host refuses a thread for a virtual processor; it may have too many processes")]
     Thread(#[source] io::Error),
@@ -63,6 +67,9 @@ pub enum LoadError {
     /// The kernel or its RAM disk.
     #[error(transparent)]
     Boot(#[from] BootError),
+    /// The firmware.
+    #[error(transparent)]
+    Firmware(#[from] FirmwareError),
     /// The ACPI tables.
     #[error(transparent)]
     Acpi(#[from] AcpiError),

@@ -11,6 +11,8 @@
 //! | [`IOAPIC`] | + 4 KiB | I/O APIC, in KVM |
 //! | [`LOCAL_APIC`] | + 4 KiB | local APICs, in KVM |
 //! | [`KVM_PRIVATE`] | + 16 KiB | pages that KVM needs on some processors |
+//! | 4 GiB less its size | 4 GiB | firmware, if the machine starts some; see `firmware` for what it changes below 1 MiB |
+//! | right below it | | the variables of UEFI firmware; see `variables` |
 //! | 4 GiB ([`HIGH_RAM_START`]) | | the rest of the RAM |
 //!
 //! Ports:
@@ -22,6 +24,7 @@
 //! | 0x70 | 0x71 | clock and its memory, interrupt 8 |
 //! | 0x92 | 0x92 | system control port A |
 //! | 0x3F8 | 0x3FF | first serial line, interrupt 4 |
+//! | 0x510 | 0x51B | configuration for firmware, if the machine starts some |
 //! | 0x600 | 0x63F | ACPI power management |
 //! | 0xCF8 | 0xCFF | PCI configuration; in it 0xCF9, the reset register |
 //! | [`PCI_PORTS_START`] | [`PCI_PORTS_END`] | PCI port window |
@@ -65,6 +68,15 @@ pub const ACPI_END: u64 = 0x10_0000;
 pub const EXTENDED_RAM_START: u64 = 0x10_0000;
 /// RAM below 4 GiB reaches up to here at most.
 pub const LOW_RAM_END: u64 = 0xC000_0000;
+/// The first address of the area that the host bridge's registers give to RAM or to the bus, in parts of
+/// [`SHADOW_PART`] and, from [`SHADOW_BIOS`] on, one of 64 KiB (82441FX data sheet, "PAM").
+pub const SHADOW_START: u64 = 0xC_0000;
+/// The size of a part.
+pub const SHADOW_PART: u64 = 0x4000;
+/// The last part.
+pub const SHADOW_BIOS: u64 = 0xF_0000;
+/// The first address at which the end of firmware is found a second time, up to 1 MiB.
+pub const FIRMWARE_ALIAS: u64 = 0xE_0000;
 /// Start of the PCI memory window.
 pub const PCI_START: u64 = LOW_RAM_END;
 /// End of the PCI memory window.
@@ -73,10 +85,13 @@ pub const PCI_END: u64 = 0xFEC0_0000;
 pub const IOAPIC: u64 = 0xFEC0_0000;
 /// Registers of each processor's local APIC.
 pub const LOCAL_APIC: u64 = 0xFEE0_0000;
-/// Three pages and one for tables that KVM puts into the guest's address space on some processors.
-pub const KVM_PRIVATE: u64 = 0xFFFB_C000;
+/// Three pages and one for tables that KVM puts into the guest's address space on some processors. Below any
+/// firmware.
+pub const KVM_PRIVATE: u64 = 0xFEFF_C000;
 /// How many pages that are.
 pub const KVM_PRIVATE_PAGES: u64 = 4;
+/// The largest firmware image, which ends at 4 GiB.
+pub const FIRMWARE_MAX: u64 = 4 << 20;
 /// RAM that does not fit below [`LOW_RAM_END`] goes on here.
 pub const HIGH_RAM_START: u64 = 0x1_0000_0000;
 
@@ -93,6 +108,8 @@ pub const RTC_PORTS: (u64, u64) = (0x70, 2);
 pub const SYSTEM_PORT: (u64, u64) = (0x92, 1);
 /// Ports of the first serial line: first and number.
 pub const SERIAL_PORTS: (u64, u64) = (0x3F8, 8);
+/// Ports of the configuration for firmware: first and number.
+pub const FW_CFG_PORTS: (u64, u64) = (0x510, 12);
 /// Ports of ACPI power management: first and number. Event block (4), control block (2, padded to 4), timer
 /// (4); the rest belongs to parts of the PIIX4 that the machine has not.
 pub const PM_PORTS: (u64, u64) = (0x600, 64);
@@ -119,6 +136,12 @@ pub const HOST_BRIDGE: PciAddress = PciAddress::slot(0);
 pub const ISA_BRIDGE: PciAddress = PciAddress::slot(1);
 /// The power management function.
 pub const POWER_FUNCTION: PciAddress = PciAddress::new(1, 3);
+
+/// The PCI memory window as firmware uses it, first address and end: from 2 GiB if RAM leaves so much.
+pub fn firmware_pci_window(size: MemorySize) -> (u64, u64) {
+    const FIRST: u64 = 0x8000_0000;
+    (if size.bytes() <= FIRST { FIRST } else { PCI_START }, PCI_END)
+}
 
 /// One stretch of RAM: first address and length in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,8 @@
 //!
 //! `layout` says where everything is. `build` puts a machine together, `machine` has it; `cpu` runs the
 //! processors, whose accesses go over `bus` to `legacy` (with the `chips`) and to `pci` (with the `devices`);
-//! `boot`, `acpi` and `start` are what the guest finds at its start.
+//! `boot`, `acpi` and `start` are what a kernel
+//! finds at its start, and `firmware` is what there is instead for a machine that starts its BIOS.
 //!
 //! The machine has one owner thread. The guest is hostile: no access of its reaches a panic.
 
@@ -31,6 +32,7 @@ mod cpu;
 mod devices;
 mod error;
 mod event;
+mod firmware;
 mod irq;
 pub mod layout;
 mod legacy;
@@ -38,19 +40,23 @@ mod machine;
 mod memory;
 mod pause;
 mod pci;
+mod source;
 mod start;
 mod sync;
 mod timer;
+mod variables;
 
 pub use bus::{BusAction, BusDevice};
 pub use console::SerialOutput;
 pub use error::{BuildError, HaltError, LoadError, ResetError};
 pub use event::MachineEvent;
+pub use firmware::FirmwareError;
 pub use irq::IrqLine;
-pub use machine::{Machine, Resources};
+pub use machine::{BootFiles, Machine, Resources};
 pub use memory::MemoryError;
 pub use pause::PauseError;
 pub use pci::{PciAddress, PciError};
 pub use timer::Wake;
+pub use variables::MAX_VARIABLES;
 pub use virtio::scsi::{ChangeError, DriveState};
 pub use virtio::{ThreadHook, ThreadKind};

@@ -12,21 +12,23 @@ use crate::cpu::Cpus;
 use crate::devices::Devices;
 use crate::error::{HaltError, LoadError, ResetError};
 use crate::event::{Events, MachineEvent};
+use crate::firmware::Firmware;
 use crate::legacy::Legacy;
 use crate::memory::Memory;
 use crate::pause::Clocks;
 use crate::pci::PciBus;
 use crate::sync::lock;
+use crate::variables::WiredVariables;
 use crate::{SerialOutput, acpi, boot, start};
 
 /// What was opened for a machine.
 pub struct Resources {
     /// `/dev/kvm`, open for reading and writing.
     pub kvm: OwnedFd,
-    /// The kernel, open for reading. It is read again at each reset.
-    pub kernel: File,
-    /// Its initial RAM disk, open for reading.
-    pub initrd: Option<File>,
+    /// What it starts.
+    pub boot: BootFiles,
+    /// The variables of UEFI firmware, open for reading and writing and locked.
+    pub variables: Option<File>,
     /// The disks in the order of the specification, open for reading and writing and locked.
     pub disks: Vec<File>,
     /// The disc in the CD-ROM drive, open for reading and locked. Whether there is a drive, the specification says.
@@ -35,6 +37,19 @@ pub struct Resources {
     pub console: Arc<dyn SerialOutput>,
     /// Called first thing in each thread that the machine makes.
     pub thread_hook: ThreadHook,
+}
+
+/// What was opened for a machine to start, for reading.
+pub enum BootFiles {
+    /// A kernel, which is read again at each reset, or a BIOS: its content tells.
+    Image {
+        /// The file.
+        image: File,
+        /// The initial RAM disk for a kernel.
+        initrd: Option<File>,
+    },
+    /// Firmware.
+    Firmware(File),
 }
 
 /// One computer. It belongs to one thread, which reacts to its events.
@@ -49,7 +64,8 @@ pub struct Resources {
 /// | `timerfd_settime` | the interrupts of the clock |
 /// | `ioctl` | `KVM_IRQ_LINE` for input, the clock and the power button; for a reset `KVM_GET_MP_STATE`, `KVM_GET_SREGS`, `KVM_IOEVENTFD` and `KVM_SET_` `MP_STATE`, `REGS`, `XCRS`, `XSAVE`, `SREGS`, `DEBUGREGS`, `LAPIC`, `MSRS`, `VCPU_EVENTS`, `IRQCHIP`, `PIT2` |
 /// | `ioctl` | to go on after a pause: `KVM_GET_CLOCK`, `KVM_SET_CLOCK`, `KVM_KVMCLOCK_CTRL`, `KVM_HAS_`, `KVM_GET_` and `KVM_SET_DEVICE_ATTR` |
-/// | `fallocate` `pread64` `lseek` `statx` `read` | a reset: memory is cleared, the files are read again |
+/// | `fallocate` `pread64` `lseek` `statx` `read` | a reset: memory is cleared, a kernel is read again |
+/// | `ioctl` | a reset to firmware: `KVM_SET_USER_MEMORY_REGION` |
 /// | `fdatasync` `munmap` `close` | a halt |
 /// | `mmap` `munmap` `mremap` `brk` `madvise` | the allocator |
 ///
@@ -60,6 +76,7 @@ pub struct Machine {
     pub(crate) power_on: PowerOn,
     pub(crate) legacy: Legacy,
     pub(crate) devices: Devices,
+    pub(crate) variables: Option<Arc<WiredVariables>>,
     pub(crate) pci: Arc<PciBus>,
     pub(crate) events: Arc<Events>,
     pub(crate) vm: Vm,
@@ -75,10 +92,16 @@ pub(crate) struct PowerOn {
     pub controllers: ControllerState,
 }
 
-/// The guest's system: files that are kept so that it can be loaded again.
-pub(crate) struct System {
-    pub kernel: File,
-    pub kernel_name: String,
+/// What the guest starts from.
+pub(crate) enum System {
+    Kernel(Kernel),
+    Firmware(Firmware),
+}
+
+/// A kernel: files that are kept so that it can be loaded again.
+pub(crate) struct Kernel {
+    pub image: File,
+    pub name: String,
     pub initrd: Option<File>,
     pub initrd_name: String,
     pub cmdline: String,
@@ -86,8 +109,8 @@ pub(crate) struct System {
     pub cpus: CpuCount,
 }
 
-impl System {
-    /// Puts the system into memory that is all zeroes and says how the first processor starts.
+impl Kernel {
+    /// Puts the kernel into memory that is all zeroes and says how the first processor starts.
     pub fn load(&self, memory: &Memory) -> Result<hv::StartState, LoadError> {
         let ram = memory.ram();
         let rsdp = acpi::write(ram, self.cpus)?;
@@ -97,8 +120,8 @@ impl System {
 
     fn source(&self) -> boot::Source<'_> {
         boot::Source {
-            kernel: &self.kernel,
-            kernel_name: &self.kernel_name,
+            kernel: &self.image,
+            kernel_name: &self.name,
             initrd: self.initrd.as_ref(),
             initrd_name: &self.initrd_name,
             cmdline: &self.cmdline,
@@ -187,6 +210,12 @@ impl Machine {
         for function in self.devices.functions.values() {
             act(&mut *lock(function));
         }
-        self.legacy.each(act);
+        if let Some(variables) = &self.variables {
+            act(&mut variables.as_ref());
+        }
+        self.legacy.each(&act);
+        if let System::Firmware(firmware) = &self.system {
+            firmware.each(act);
+        }
     }
 }

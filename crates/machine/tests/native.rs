@@ -6,11 +6,12 @@ mod guest;
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use guest::Code;
-use machine::{Machine, MachineEvent, Resources, SerialOutput};
+use machine::{BootFiles, Machine, MachineEvent, Resources, SerialOutput};
 use proto::{CpuCount, MemorySize, ResetCause, VmName, VmSpec};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -58,14 +59,23 @@ fn file(bytes: &[u8]) -> File {
 
 /// A machine that is about to run `code`, and its console.
 fn machine(code: &Code, cpus: u64) -> Option<(Machine, Arc<Console>)> {
+    machine_with_variables(code, cpus, None)
+}
+
+/// The same with a flash chip for the variables of firmware.
+fn machine_with_variables(
+    code: &Code,
+    cpus: u64,
+    variables: Option<File>,
+) -> Option<(Machine, Arc<Console>)> {
     let console = Arc::new(Console::default());
     let mut spec = VmSpec::new(VmName::new("test").unwrap());
     spec.memory = MemorySize::from_bytes(32 << 20).unwrap();
     spec.cpus = CpuCount::new(cpus).unwrap();
     let resources = Resources {
         kvm: kvm()?.into(),
-        kernel: file(&code.elf()),
-        initrd: None,
+        boot: BootFiles::Image { image: file(&code.elf()), initrd: None },
+        variables,
         disks: Vec::new(),
         cdrom: None,
         console: console.clone(),
@@ -193,4 +203,49 @@ fn the_pci_bus_shows_its_bridges_and_nothing_else_where_nothing_is() {
     machine.start();
     assert_eq!(next_event(&mut machine), MachineEvent::PoweredOff);
     assert_eq!(console.text(), "host isa power placed routed none none");
+}
+
+#[test]
+fn a_guest_drives_the_flash_chip_and_its_file_follows() {
+    const LEN: usize = 3 * 4096;
+    const CHIP: u32 = (0x1_0000_0000 - LEN as u64) as u32;
+    const PLACE: u32 = CHIP + 5;
+    let code = Code::new()
+        .print_if_byte(PLACE, 0x55, "new ")
+        .print_if_byte(PLACE, 0xA0, "kept ")
+        .store8(PLACE, 0x50)
+        .store8(PLACE, 0x70)
+        .print_if_byte(PLACE, 0x00, "status ")
+        .store8(PLACE, 0x10)
+        .store8(PLACE, 0xA0)
+        .print_if_byte(PLACE, 0x80, "done ")
+        .store8(PLACE, 0xFF)
+        .print_if_byte(PLACE, 0xA0, "written ")
+        .store8(CHIP + 0x1800, 0x20)
+        .store8(CHIP + 0x1800, 0xD0)
+        .store8(CHIP, 0xFF)
+        .print_if_byte(CHIP + 0x1FFF, 0xFF, "erased ")
+        // The reset finds it in the middle of something.
+        .store8(CHIP, 0x20)
+        .out8(0xCF9, 6)
+        .halt();
+    let kept = file(&[0x55; LEN]);
+    let Some((mut machine, console)) = machine_with_variables(&code, 1, Some(kept.try_clone().unwrap()))
+    else {
+        return;
+    };
+    machine.start();
+    assert_eq!(next_event(&mut machine), MachineEvent::Reset(ResetCause::ResetRegister));
+    let first = "new status done written erased ";
+    assert_eq!(console.text(), first);
+    machine.reset().unwrap();
+    assert_eq!(next_event(&mut machine), MachineEvent::Reset(ResetCause::ResetRegister));
+    assert_eq!(console.text(), format!("{first}kept status done written erased "));
+    machine.halt().unwrap();
+    let mut wanted = [0x55; LEN];
+    wanted[5] = 0xA0;
+    wanted[0x1000..0x2000].fill(0xFF);
+    let mut found = [0; LEN];
+    kept.read_exact_at(&mut found, 0).unwrap();
+    assert!(found == wanted);
 }

@@ -129,7 +129,7 @@ pub struct Spec {
     pub memory: Option<u64>,
     /// Number of virtual processors.
     pub cpus: Option<u64>,
-    /// Absolute path of the kernel.
+    /// Absolute path of the kernel, or of a BIOS.
     pub boot: Option<PathBuf>,
     /// Absolute path of its initial RAM disk.
     pub initrd: Option<PathBuf>,

@@ -46,8 +46,8 @@ pub enum InstanceError {
 impl VmSpec {
     /// Completes an instance: what it has not of its own it gets from its template.
     ///
-    /// It inherits processors, memory, the CD-ROM, the owner, how it is restarted and stopped, the kernel with its
-    /// RAM disk and command line, and each interface beyond its own, but never a disk, the boot device, a tap or
+    /// It inherits processors, memory, the CD-ROM, the owner, how it is restarted and stopped, the firmware, the
+    /// kernel with its RAM disk and command line, and each interface beyond its own, but never a disk, the boot device, a tap or
     /// the address of an interface: two machines can not share those. Whether somebody may set what is `given` is
     /// for the caller to decide, by [`VmSpec::allow`] of the template.
     ///
@@ -114,12 +114,14 @@ impl VmSpec {
         self.allow = if template.allow.instance { template.allow } else { AllowInstance::default() };
     }
 
-    /// A kernel of its own comes without the RAM disk and the command line of the other one.
+    /// A kernel of its own comes without the RAM disk and the command line of the other one, and firmware of its
+    /// own without the kernel.
     fn inherit_boot(&mut self, template: &Self, given: Given) {
-        if self.boot.is_some() {
+        if self.boot.is_some() || self.firmware.is_some() {
             return;
         }
         self.boot.clone_from(&template.boot);
+        self.firmware.clone_from(&template.firmware);
         self.initrd = self.initrd.take().or_else(|| template.initrd.clone());
         if !given.cmdline {
             self.cmdline.clone_from(&template.cmdline);

@@ -8,6 +8,7 @@
 
 pub mod api;
 mod cdrom;
+mod firmware;
 mod globals;
 mod instance;
 mod manage;
@@ -21,6 +22,7 @@ mod spec;
 mod status;
 
 pub use cdrom::{CdromSpec, DriveAnswer, DriveInfo, DriveOrder, DriveRequest, DriveState};
+pub use firmware::Firmware;
 pub use globals::{Globals, Ipv4Prefix, Ipv6Prefix, LocalInet6, PrefixError, Staggered};
 pub use instance::{Given, InstanceError};
 pub use manage::{Happening, LogLevel, PlanAction, PlanStep, ResetCause, ResetKind, VmEvent};

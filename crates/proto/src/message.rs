@@ -24,10 +24,14 @@ pub enum Slot {
     Console,
     /// The listening socket on which a later daemon finds the process again.
     Listener,
-    /// The kernel, open for reading.
+    /// What `boot` names, a kernel or a BIOS, open for reading.
     Kernel,
+    /// The firmware, open for reading; instead of [`Slot::Kernel`].
+    Firmware,
     /// Its initial RAM disk, open for reading.
     Initrd,
+    /// The variables of UEFI firmware, open for reading and writing and locked.
+    FirmwareVars,
     /// The disk with this index, open for reading and writing and locked.
     Disk(u16),
     /// The disc in the CD-ROM drive, open for reading and locked.

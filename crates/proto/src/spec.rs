@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AllowInstance, BootDevice, CdromSpec, Globals, MemorySize, NicSpec, RestartPolicy, VmName};
+use crate::{
+    AllowInstance, BootDevice, CdromSpec, Firmware, Globals, MemorySize, NicSpec, RestartPolicy, VmName,
+};
 
 /// The number in the ID column: given out from 1, kept for a name as long as the daemon runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -31,8 +33,10 @@ pub struct VmSpec {
     pub memory: MemorySize,
     /// Number of virtual processors.
     pub cpus: CpuCount,
-    /// The kernel that is loaded directly; without one the machine starts its firmware.
+    /// The kernel that is loaded directly, or a BIOS; without one the machine starts its firmware.
     pub boot: Option<PathBuf>,
+    /// What it starts if there is no `boot`; without either it is [`Firmware::Bios`].
+    pub firmware: Option<Firmware>,
     /// The initial RAM disk for that kernel.
     pub initrd: Option<PathBuf>,
     /// The command line for that kernel.
@@ -80,6 +84,7 @@ impl VmSpec {
             memory: MemorySize::DEFAULT,
             cpus: CpuCount::ONE,
             boot: None,
+            firmware: None,
             initrd: None,
             cmdline: String::new(),
             disks: Vec::new(),
@@ -215,6 +220,9 @@ pub enum SpecError {
     /// An initial RAM disk or a command line, but no kernel to take them.
     #[error("initrd and cmdline are for a kernel that is named with boot")]
     NoKernel,
+    /// Both a kernel and firmware to start.
+    #[error("a virtual machine starts either what boot names or its firmware, not both")]
+    KernelAndFirmware,
 }
 
 impl VmSpec {
@@ -241,12 +249,20 @@ impl VmSpec {
         if self.boot.is_none() && (self.initrd.is_some() || !self.cmdline.is_empty()) {
             return Err(SpecError::NoKernel);
         }
+        if self.boot.is_some() && self.firmware.is_some() {
+            return Err(SpecError::KernelAndFirmware);
+        }
         self.paths().try_for_each(|path| check_path(path))
     }
 
     fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        let firmware = match &self.firmware {
+            Some(Firmware::Path(path)) => Some(path),
+            _ => None,
+        };
         self.boot
             .iter()
+            .chain(firmware)
             .chain(&self.initrd)
             .chain(self.cdrom.iter().filter_map(|cdrom| cdrom.disc.as_ref()))
             .chain(self.disks.iter().map(|disk| &disk.path))
@@ -285,6 +301,11 @@ mod tests {
         assert_eq!(many.validate(), Err(SpecError::TooManyDisks(29)));
         let no_kernel = VmSpec { boot: None, initrd: Some("/initrd".into()), ..spec()? };
         assert_eq!(no_kernel.validate(), Err(SpecError::NoKernel));
+        let both = VmSpec { firmware: Some(Firmware::Bios), ..spec()? };
+        assert_eq!(both.validate(), Err(SpecError::KernelAndFirmware));
+        let path = Firmware::Path("bios.bin".into());
+        let relative = VmSpec { boot: None, firmware: Some(path), ..spec()? };
+        assert_eq!(relative.validate(), Err(SpecError::RelativePath("bios.bin".into())));
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 pub enum ThreadKind {
     /// Runs one virtual processor.
     Vcpu,
-    /// Serves the queue of one disk.
+    /// Serves the queue of one disk, or keeps the variables of the firmware in their file.
     Disk,
     /// Serves the queues of the CD-ROM drive.
     Drive,

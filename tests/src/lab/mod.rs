@@ -16,6 +16,7 @@ mod machine;
 mod port;
 mod qemu;
 mod run;
+mod svm;
 mod systemd;
 
 use std::path::PathBuf;
@@ -154,12 +155,13 @@ pub fn kernel_dir() -> Result<PathBuf> {
     Ok(paths::lab_dir()?.join("kernel"))
 }
 
-/// Makes the initial file system of lab hosts, if it is not there as it has to be.
+/// Makes the initial file system of lab hosts, and the kernel's module of KVM fit for what emulates them.
 ///
 /// # Errors
-/// When the kernel is missing, or the file cannot be written.
+/// When the kernel is missing or not made as expected, or a file cannot be written.
 pub fn prepare(kernel: &Kernel) -> Result<()> {
     let source = kernel.modules_dir();
+    svm::report_cr8_writes(&source)?;
     let source = source.to_str().context("the target directory has a name that is not UTF-8")?;
     let extra = [("/agent", AGENT), ("/modules/source", source)];
     initramfs::write(&initramfs_path()?, kernel, include_str!("init.sh"), &MODULES, &extra)

@@ -12,6 +12,11 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// Held by the one Debian that runs: the lab has no processors for two.
 static TURN: Mutex<()> = Mutex::new(());
 
+/// Waits until no other Debian runs.
+pub fn only_one() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A Debian with a disk of its own, under a vmd of its own.
 pub struct Debian<'a> {
     pub daemon: Daemon<'a>,
@@ -29,7 +34,7 @@ impl<'a> Debian<'a> {
 
     /// One with more words on its kernel's command line, and further settings.
     pub fn with(lab: &'a Lab, name: &str, cpus: u8, words: &str, more: &str) -> Self {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = only_one();
         let disk = format!("/lab/guest/{name}.img");
         let built = Guest::in_lab();
         let copy = format!("cp --sparse=always {} {disk}", built.disk.display());

@@ -10,3 +10,5 @@ mod debian;
 mod host;
 #[cfg(test)]
 mod loaders;
+#[cfg(test)]
+mod uefi;

@@ -48,6 +48,7 @@ pub fn withheld(peer: &Peer, template: &VmSpec, own: &VmSpec, given: Given) -> O
         ("disk", allow.disk, !own.disks.is_empty()),
         ("interface", allow.interface, !own.nics.is_empty() && own.nics != template.nics),
         ("boot", allow.boot, own.boot.is_some() || own.initrd.is_some() || given.cmdline),
+        ("firmware", allow.boot, own.firmware.is_some()),
         ("boot device", allow.boot, own.boot_device.is_some()),
         ("cdrom", allow.cdrom, own.cdrom.is_some()),
     ];

@@ -19,6 +19,7 @@ mod roles;
 mod runtime_dir;
 mod service;
 mod table;
+mod variables;
 
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
@@ -69,6 +70,7 @@ pub fn run(
         vmm: links.vmm,
         table: VmTable::default(),
         dir,
+        state_dir: starter.state_dir.clone(),
         account: starter.inherited.account(),
         socket: starter.options.socket(),
         units: process::Units::of_this_host(),
@@ -91,6 +93,7 @@ struct Parent {
     vmm: VmmLink,
     table: VmTable,
     dir: RuntimeDir,
+    state_dir: PathBuf,
     account: Identity,
     socket: PathBuf,
     /// Asked for before the sandbox closes.
@@ -306,10 +309,11 @@ impl Parent {
     fn launch(&mut self, id: VmId, spec: Box<VmSpec>, owner: Owner) -> anyhow::Result<Event> {
         report::starting(id, &spec.name);
         let user_of = |path: &std::path::Path| self.table.user_of_disk(path, id);
-        let opened = match open::open(&spec, owner, &self.dir, self.table.supplied(id), user_of) {
-            Ok(opened) => opened,
-            Err(refusal) => return Ok(Event::Unopened(id, refusal)),
-        };
+        let opened =
+            match open::open(&spec, owner, (&self.dir, &self.state_dir), self.table.supplied(id), user_of) {
+                Ok(opened) => opened,
+                Err(refusal) => return Ok(Event::Unopened(id, refusal)),
+            };
         if let Err(why) = self.openings.watch(id, &opened.tty) {
             let message = format!("cannot watch its terminal {}: {why}", opened.tty.display());
             return Ok(Event::Unopened(id, Refusal { kind: RefusalKind::Failed, message }));

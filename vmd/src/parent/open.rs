@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use disk::LockError;
-use proto::{DiskSpec, Owner, Peer, Refusal, RefusalKind, Slot, VmName, VmSpec};
+use proto::{DiskSpec, Firmware, Owner, Peer, Refusal, RefusalKind, Slot, VmName, VmSpec};
 use rustix::fs::OFlags;
 
 use super::access::{FileOwner, may_use};
 use super::console::Console;
 use super::runtime_dir::RuntimeDir;
 use super::table::Supplied;
+use super::variables;
 
 /// How often a locked image is tried again, and how long after the last time.
 const LOCK_TRIES: u32 = 20;
@@ -41,7 +42,7 @@ pub struct Opened {
 pub fn open<'a>(
     spec: &VmSpec,
     owner: Owner,
-    dir: &RuntimeDir,
+    (dir, state_dir): (&RuntimeDir, &Path),
     supplied: Option<&Supplied>,
     user_of: impl Fn(&Path) -> Option<&'a VmName>,
 ) -> Result<Opened, Refusal> {
@@ -50,7 +51,11 @@ pub fn open<'a>(
     slots.add(Slot::Kvm, kvm()?);
     let booter = supplied.filter(|supplied| supplied.boot).map(|supplied| &supplied.peer);
     let client = supplied.map(|supplied| &supplied.peer);
-    slots.add(Slot::Kernel, boot_image(spec.boot.as_deref().ok_or_else(no_firmware)?, "kernel", booter)?);
+    match &spec.boot {
+        Some(boot) => slots.add(Slot::Kernel, boot_image(boot, "boot image", booter)?),
+        None if spec.firmware == Some(Firmware::Uefi) => slots.add_uefi(spec, owner, state_dir)?,
+        None => slots.add(Slot::Firmware, firmware(spec.firmware.as_ref(), booter)?),
+    }
     if let Some(initrd) = &spec.initrd {
         slots.add(Slot::Initrd, boot_image(initrd, "initial RAM disk", booter)?);
     }
@@ -100,6 +105,21 @@ impl Slots {
         self.slots.push(slot);
         self.descriptors.push(descriptor.into());
     }
+
+    /// Adds UEFI firmware and its variables, locked.
+    fn add_uefi(&mut self, spec: &VmSpec, owner: Owner, state_dir: &Path) -> Result<(), Refusal> {
+        let uefi = variables::open(&variables::OVMF, state_dir, &spec.name, owner).map_err(no_image)?;
+        lock(&uefi.variables, &uefi.path, disk::lock_exclusive).map_err(|why| {
+            let path = uefi.path.display();
+            no_image(match why {
+                LockError::InUse(_) => format!("the firmware variables {path} are in use by another program"),
+                LockError::System(_, why) => format!("cannot lock the firmware variables {path}: {why}"),
+            })
+        })?;
+        self.add(Slot::Firmware, uefi.code);
+        self.add(Slot::FirmwareVars, uefi.variables);
+        Ok(())
+    }
 }
 
 /// Memory is given to a guest page by page as it touches it; a machine that could never have it all would
@@ -118,10 +138,37 @@ fn check_memory(spec: &VmSpec) -> Result<(), Refusal> {
 fn boot_image(path: &Path, what: &str, client: Option<&Peer>) -> Result<File, Refusal> {
     let file = open_regular(path, OpenOptions::new().read(true))
         .and_then(|file| check_client(&file, client, false).map(|()| file));
-    file.map_err(|why| Refusal {
-        kind: RefusalKind::BootImage,
-        message: format!("cannot use {what} {}: {why}", path.display()),
-    })
+    file.map_err(|why| no_image(format!("cannot use {what} {}: {why}", path.display())))
+}
+
+/// The firmware of a machine without a kernel. What a client names has to be open to it; the host's is to everybody.
+fn firmware(firmware: Option<&Firmware>, client: Option<&Peer>) -> Result<File, Refusal> {
+    match firmware {
+        Some(Firmware::Path(path)) => boot_image(path, "firmware", client),
+        Some(Firmware::Bios | Firmware::Uefi) | None => bios(),
+    }
+}
+
+/// The BIOS of the host: the administrator's, else the distribution's.
+fn bios() -> Result<File, Refusal> {
+    let local = Path::new(Firmware::LOCAL_BIOS);
+    let stock = Path::new(Firmware::STOCK_BIOS);
+    let missing =
+        |path: &Path| path.symlink_metadata().is_err_and(|why| why.kind() == io::ErrorKind::NotFound);
+    match (missing(local), missing(stock)) {
+        (false, _) => boot_image(local, "firmware", None),
+        (true, false) => boot_image(stock, "firmware", None),
+        (true, true) => Err(no_image(format!(
+            "there is no BIOS on this host: neither {} nor {} exists; install the package seabios, or name a kernel \
+             with boot or a BIOS with firmware",
+            local.display(),
+            stock.display()
+        ))),
+    }
+}
+
+fn no_image(message: String) -> Refusal {
+    Refusal { kind: RefusalKind::BootImage, message }
 }
 
 /// A client gets nothing opened that it could not open itself, and an image of its own is a regular file.
@@ -202,11 +249,6 @@ fn lock(
         }
     }
     take(image, path)
-}
-
-fn no_firmware() -> Refusal {
-    let message = "no kernel is named, and starting firmware is not supported yet; name a kernel with boot";
-    Refusal { kind: RefusalKind::BootImage, message: message.to_owned() }
 }
 
 fn failed(message: String) -> Refusal {

@@ -78,6 +78,7 @@ pub fn split(old: &VmSpec, new: &VmSpec) -> (Vec<String>, Vec<String>) {
         ("memory", old.memory != new.memory),
         ("cpus", old.cpus != new.cpus),
         ("boot", old.boot != new.boot),
+        ("firmware", old.firmware != new.firmware),
         ("initrd", old.initrd != new.initrd),
         ("cmdline", old.cmdline != new.cmdline),
         ("disk", old.disks != new.disks),

@@ -1,6 +1,7 @@
 //! Starting the other roles, and waiting for their end.
 
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -33,6 +34,8 @@ pub struct Starter<'a> {
     pub options: &'a Options,
     /// What every role is told.
     pub inherited: Inherited,
+    /// The directory for what machines keep from one start to the next.
+    pub state_dir: PathBuf,
 }
 
 /// The roles, as processes.

@@ -20,6 +20,13 @@ pub const INTERRUPTS: &[Rule] = &[allow_if(
     "interrupt lines and messages, doorbells",
 )];
 
+/// Memory that appears and disappears while the guest runs: shadow RAM, flash.
+pub const WINDOWS: &[Rule] = &[allow_if(
+    SYS_ioctl,
+    &[arg(1).one_of(&[KVM_SET_USER_MEMORY_REGION])],
+    "what the guest's firmware finds at its addresses: shadow RAM, or the flash chip's array or status",
+)];
+
 /// The interrupt pin of a device, which its own thread drives.
 pub const PIN: &[Rule] =
     &[allow_if(SYS_ioctl, &[arg(1).one_of(&[KVM_IRQ_LINE])], "the guest's driver does without messages")];

@@ -16,6 +16,7 @@ pub const TABLES: &[&[Rule]] = &[
     SETUP,
     kvm::SETUP,
     kvm::INTERRUPTS,
+    kvm::WINDOWS,
     kvm::PIN,
     kvm::RESET,
     kvm::PAUSE,
@@ -28,11 +29,11 @@ pub const TABLES: &[&[Rule]] = &[
 
 /// The owner's thread as soon as the guest may run. It loads the kernel anew when the guest resets itself.
 pub const OWNER: &[&[Rule]] =
-    &[LIBRARY, LOOP, OWNER_ONLY, CLOCK, RESET, kvm::INTERRUPTS, kvm::RESET, kvm::PAUSE];
+    &[LIBRARY, LOOP, OWNER_ONLY, CLOCK, RESET, kvm::INTERRUPTS, kvm::WINDOWS, kvm::RESET, kvm::PAUSE];
 
 /// The thread of a processor, which also acts for the devices that the guest touches. The call that it makes all
 /// the time comes first.
-pub const VCPU: &[&[Rule]] = &[kvm::PROCESSOR, LIBRARY, kvm::INTERRUPTS, CLOCK];
+pub const VCPU: &[&[Rule]] = &[kvm::PROCESSOR, LIBRARY, kvm::INTERRUPTS, kvm::WINDOWS, CLOCK];
 
 /// The thread of a disk.
 pub const DISK: &[&[Rule]] = &[LIBRARY, LOOP, DISK_ONLY, kvm::PIN];
@@ -72,11 +73,12 @@ const OWNER_ONLY: &[Rule] = &[
     allow(SYS_fdatasync, "disks are on stable storage before the process ends"),
 ];
 
+/// Also what keeps the variables of UEFI firmware does, in a thread of its own.
 const DISK_ONLY: &[Rule] = &[
     allow(SYS_io_uring_enter, "requests to the disk, and their ends"),
     allow(SYS_pread64, "read, where there is no io_uring"),
-    allow(SYS_pwrite64, "write, where there is no io_uring"),
-    allow(SYS_fdatasync, "flush, where there is no io_uring"),
+    allow(SYS_pwrite64, "write, where there is no io_uring; variables of the firmware"),
+    allow(SYS_fdatasync, "flush, where there is no io_uring; variables of the firmware"),
     allow(SYS_fallocate, "discard and write zeroes, where there is no io_uring"),
 ];
 

@@ -96,8 +96,8 @@ impl Vm {
         let console = Console::new(parts.console)?;
         let resources = Resources {
             kvm: parts.kvm,
-            kernel: parts.kernel,
-            initrd: parts.initrd,
+            boot: parts.boot,
+            variables: parts.firmware_vars,
             disks: parts.disks,
             cdrom: parts.cdrom,
             console: console.output(),

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 
 use anyhow::{Context, bail};
+use machine::BootFiles;
 use proto::Slot;
 
 /// Everything that the parent opened for the machine.
@@ -12,8 +13,8 @@ pub struct Parts {
     pub kvm: OwnedFd,
     pub console: OwnedFd,
     pub listener: OwnedFd,
-    pub kernel: File,
-    pub initrd: Option<File>,
+    pub boot: BootFiles,
+    pub firmware_vars: Option<File>,
     pub disks: Vec<File>,
     pub cdrom: Option<File>,
 }
@@ -41,7 +42,9 @@ struct Unsorted {
     console: Option<OwnedFd>,
     listener: Option<OwnedFd>,
     kernel: Option<OwnedFd>,
+    firmware: Option<OwnedFd>,
     initrd: Option<OwnedFd>,
+    firmware_vars: Option<OwnedFd>,
     disks: BTreeMap<u16, OwnedFd>,
     cdrom: Option<OwnedFd>,
 }
@@ -53,7 +56,9 @@ impl Unsorted {
             Slot::Console => self.console.replace(descriptor),
             Slot::Listener => self.listener.replace(descriptor),
             Slot::Kernel => self.kernel.replace(descriptor),
+            Slot::Firmware => self.firmware.replace(descriptor),
             Slot::Initrd => self.initrd.replace(descriptor),
+            Slot::FirmwareVars => self.firmware_vars.replace(descriptor),
             Slot::Disk(index) => self.disks.insert(index, descriptor),
             Slot::Cdrom => self.cdrom.replace(descriptor),
         };
@@ -73,11 +78,27 @@ impl Unsorted {
             kvm: self.kvm.context("no descriptor came for /dev/kvm")?,
             console: self.console.context("no descriptor came for the console")?,
             listener: self.listener.context("no descriptor came for the socket of the process")?,
-            kernel: self.kernel.context("no descriptor came for the kernel")?.into(),
-            initrd: self.initrd.map(File::from),
+            boot: boot(self.kernel, self.initrd, self.firmware)?,
+            firmware_vars: self.firmware_vars.map(File::from),
             disks: disks.collect::<anyhow::Result<_>>()?,
             cdrom: self.cdrom.map(File::from),
         })
+    }
+}
+
+/// A kernel, perhaps with its RAM disk, or firmware.
+fn boot(
+    kernel: Option<OwnedFd>,
+    initrd: Option<OwnedFd>,
+    firmware: Option<OwnedFd>,
+) -> anyhow::Result<BootFiles> {
+    match (kernel, initrd, firmware) {
+        (Some(image), initrd, None) => {
+            Ok(BootFiles::Image { image: image.into(), initrd: initrd.map(File::from) })
+        }
+        (None, None, Some(firmware)) => Ok(BootFiles::Firmware(firmware.into())),
+        (None, _, None) => bail!("no descriptor came for the kernel"),
+        (_, _, Some(_)) => bail!("a descriptor came for firmware beside those for a kernel"),
     }
 }
 
@@ -98,7 +119,10 @@ mod tests {
         slots.reverse();
         let parts = sort(&slots).unwrap();
         assert_eq!(parts.disks.len(), 2);
-        assert!(parts.initrd.is_some() && parts.cdrom.is_some());
+        assert!(parts.cdrom.is_some());
+        assert!(matches!(parts.boot, BootFiles::Image { initrd: Some(_), .. }));
+        let firmware = [&NEEDED[..3], &[Slot::Firmware]].concat();
+        assert!(matches!(sort(&firmware).unwrap().boot, BootFiles::Firmware(_)));
     }
 
     #[test]
@@ -107,6 +131,8 @@ mod tests {
         assert!(error(&NEEDED[1..]).contains("/dev/kvm"));
         assert!(error(&[&NEEDED[..], &[Slot::Kvm]].concat()).contains("two descriptors came for Kvm"));
         assert!(error(&[&NEEDED[..], &[Slot::Disk(1)]].concat()).contains("disk 0"));
+        assert!(error(&NEEDED[..3]).contains("the kernel"));
+        assert!(error(&[&NEEDED[..], &[Slot::Firmware]].concat()).contains("firmware beside"));
         assert!(Parts::sort(&NEEDED, Vec::new()).is_err());
     }
 }

@@ -16,7 +16,7 @@ use crate::debian::{self, Recipe, make_filesystem, make_tree, remove_tree, unles
 pub const PACKAGES: &str = "dbus,login,systemd-sysv,udev";
 /// Modules for its disk, its CD-ROM drive, its random numbers, its power button and what systemd asks for; it has no
 /// others.
-const MODULES: [&str; 10] = [
+pub const MODULES: [&str; 10] = [
     "virtio_pci",
     "virtio_blk",
     "virtio_scsi",
@@ -71,17 +71,17 @@ pub fn script(directory: &Path) -> Result<PathBuf> {
     Ok(script)
 }
 
-/// Builds the lab's disk with the guest on it unless it is there.
+/// Builds the lab's disk with the guests on it unless it is there.
 ///
 /// # Errors
 /// When it cannot be written.
 pub fn prepare_lab_disk() -> Result<()> {
     let disk = guest::lab_disk_path()?;
-    let built = Guest::built()?.disk;
-    if is_newer(&disk, &built) {
+    let built = Guest::built()?;
+    if is_newer(&disk, &built.disk) && is_newer(&disk, &built.uefi_disk) {
         return Ok(());
     }
-    let source = built.parent().context("the guest has no directory")?;
+    let source = built.disk.parent().context("the guest has no directory")?;
     make_filesystem("disk of the lab", source, &disk, LAB_DISK_SIZE)
 }
 

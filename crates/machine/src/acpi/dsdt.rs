@@ -11,20 +11,19 @@ use proto::CpuCount;
 use super::{links, sdt};
 use crate::chips::SLEEP_TYPE_S5;
 use crate::layout::{
-    PCI_CONFIG_PORTS, PCI_END, PCI_PORTS_END, PCI_START, PM_PORTS, RTC_IRQ, RTC_PORTS, SERIAL_IRQ,
-    SERIAL_PORTS,
+    PCI_CONFIG_PORTS, PCI_PORTS_END, PM_PORTS, RTC_IRQ, RTC_PORTS, SERIAL_IRQ, SERIAL_PORTS,
 };
 
 /// From revision 2 on, integers have 64 bits.
 const REVISION: u8 = 2;
 
-/// The table for so many processors.
-pub(super) fn table(cpus: CpuCount) -> Sdt {
+/// The table for so many processors and this PCI memory window, first address and end.
+pub(super) fn table(cpus: CpuCount, window: (u64, u64)) -> Sdt {
     // The sleep type for PM1a and PM1b; the other two elements are reserved (7.4.2).
     let soft_off = Package::new(vec![&SLEEP_TYPE_S5, &SLEEP_TYPE_S5, &0_u8, &0_u8]);
     let mut content = Vec::new();
     Name::new(Path::new("\\_S5_"), &soft_off).to_aml_bytes(&mut content);
-    Scope::new(Path::new("\\_SB_"), vec![&host_bridge(), &processors(cpus)]).to_aml_bytes(&mut content);
+    Scope::new(Path::new("\\_SB_"), vec![&host_bridge(window), &processors(cpus)]).to_aml_bytes(&mut content);
     sdt(*b"DSDT", REVISION, &content)
 }
 
@@ -46,7 +45,7 @@ impl Aml for Encoded {
 }
 
 /// The PCI bus with its windows, and on it what would be behind the ISA bridge.
-fn host_bridge() -> Encoded {
+fn host_bridge((start, end): (u64, u64)) -> Encoded {
     let (config, config_count) = PCI_CONFIG_PORTS;
     let above_config = config.saturating_add(config_count);
     let windows = resources(vec![
@@ -54,7 +53,7 @@ fn host_bridge() -> Encoded {
         &AddressSpace::new_io(0, word(config.saturating_sub(1)), None),
         &ports(PCI_CONFIG_PORTS),
         &AddressSpace::new_io(word(above_config), word(PCI_PORTS_END - 1), None),
-        &AddressSpace::new_memory(NotCacheable, true, low(PCI_START), low(PCI_END - 1), None),
+        &AddressSpace::new_memory(NotCacheable, true, low(start), low(end.saturating_sub(1)), None),
     ]);
     let serial = resources(vec![&ports(SERIAL_PORTS), &isa_interrupt(SERIAL_IRQ)]);
     let clock = resources(vec![&ports(RTC_PORTS), &isa_interrupt(RTC_IRQ)]);

@@ -25,6 +25,9 @@ const BOOT_ARCH: u16 = 1 << 0 | 1 << 2;
 const FLAGS: [Flags; 6] =
     [Flags::Wbinvd, Flags::ProcC1, Flags::SlpButton, Flags::FixRtc, Flags::TmrValExt, Flags::ResetRegSup];
 
+/// The fields that point to other tables: their offsets and sizes (`FIRMWARE_CTRL`, `DSDT`, `X_DSDT`).
+pub(super) const POINTERS: [(usize, u8); 3] = [(36, 4), (40, 4), (140, 8)];
+
 /// The table, with the addresses of the two that it points to. There is no SMI command port: the machine is in
 /// ACPI mode from the start.
 pub(super) fn table(facs: u64, dsdt: u64) -> FADT {

@@ -1,4 +1,4 @@
-//! The ACPI tables of the machine (ACPI 6.5, chapter 5), written where firmware would put them.
+//! The ACPI tables of the machine (ACPI 6.5, chapter 5), written where firmware would put them, or given to firmware.
 //!
 //! The root pointer (RSDP) leads to the XSDT, that to the FADT (power management) and the MADT (interrupt
 //! controllers, processors), and the FADT to the DSDT (devices, in AML) and the FACS.
@@ -7,6 +7,8 @@ mod dsdt;
 mod fadt;
 mod links;
 mod madt;
+
+use std::ops::Range;
 
 use acpi_tables::Aml;
 use acpi_tables::facs::FACS;
@@ -17,7 +19,7 @@ use proto::CpuCount;
 use virtio::GuestRam;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryError};
 
-use crate::layout::{ACPI_END, ACPI_START};
+use crate::layout::{ACPI_END, ACPI_START, PCI_END, PCI_START};
 
 const OEM_ID: [u8; 6] = *b"VMD   ";
 const OEM_TABLE_ID: [u8; 8] = *b"VMDLINUX";
@@ -54,45 +56,86 @@ pub fn write(memory: &GuestRam, cpus: CpuCount) -> Result<GuestAddress, AcpiErro
 
 /// All tables as they lie in memory, the root pointer first.
 fn tables(cpus: CpuCount) -> Vec<u8> {
-    let mut area = Area::behind_root();
-    let facs = area.add(&FACS::new());
-    let dsdt = area.add(&dsdt::table(cpus));
-    let fadt = area.add(&fadt::table(facs, dsdt));
-    let madt = area.add(&madt::table(cpus));
-    let mut xsdt = XSDT::new(OEM_ID, OEM_TABLE_ID, OEM_REVISION);
-    xsdt.add_entry(fadt);
-    xsdt.add_entry(madt);
-    let xsdt = area.add(&xsdt);
-    area.with_root(&Rsdp::new(OEM_ID, xsdt))
+    let mut area = Area::new(ACPI_START + ALIGN);
+    let xsdt = area.fill(cpus, (PCI_START, PCI_END));
+    let mut bytes = root(xsdt);
+    bytes.resize(ALIGN as usize, 0);
+    bytes.extend(area.bytes);
+    bytes
+}
+
+/// Tables for whoever places them: every pointer is an offset in [`Relocatable::tables`].
+pub(crate) struct Relocatable {
+    /// The root pointer, which points to a table.
+    pub root: Vec<u8>,
+    /// All other tables.
+    pub tables: Vec<u8>,
+    /// The pointers among the tables: their offsets and their sizes in bytes.
+    pub pointers: Vec<(usize, u8)>,
+    /// The tables that have a checksum.
+    pub checked: Vec<Range<usize>>,
+}
+
+impl Relocatable {
+    /// The alignment of the tables in bytes.
+    pub const ALIGN: u32 = ALIGN as u32;
+}
+
+/// The tables of a machine with so many processors and this PCI memory window (first address and end).
+pub(crate) fn relocatable(cpus: CpuCount, window: (u64, u64)) -> Relocatable {
+    let mut area = Area::new(0);
+    let xsdt = area.fill(cpus, window);
+    Relocatable { root: root(xsdt), tables: area.bytes, pointers: area.pointers, checked: area.checked }
+}
+
+fn root(xsdt: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    Rsdp::new(OEM_ID, xsdt).to_aml_bytes(&mut bytes);
+    bytes
 }
 
 /// The place where the tables lie, filled from its start.
 struct Area {
-    /// Everything behind the root pointer.
+    /// The address of its first byte.
+    start: u64,
     bytes: Vec<u8>,
+    pointers: Vec<(usize, u8)>,
+    checked: Vec<Range<usize>>,
 }
 
 impl Area {
-    const START: u64 = ACPI_START + ALIGN;
-
-    fn behind_root() -> Self {
-        Self { bytes: Vec::new() }
+    fn new(start: u64) -> Self {
+        Self { start, bytes: Vec::new(), pointers: Vec::new(), checked: Vec::new() }
     }
 
-    /// Adds a table. Returns its address.
-    fn add(&mut self, table: &dyn Aml) -> u64 {
-        self.bytes.resize(self.bytes.len().next_multiple_of(ALIGN as usize), 0);
-        let address = Self::START.saturating_add(self.bytes.len() as u64);
+    /// Adds all tables. Returns the address of the one that leads to the others.
+    fn fill(&mut self, cpus: CpuCount, window: (u64, u64)) -> u64 {
+        let facs = self.add(&FACS::new(), &[]);
+        let dsdt = self.add_checked(&dsdt::table(cpus, window), &[]);
+        let fadt = self.add_checked(&fadt::table(facs, dsdt), &fadt::POINTERS);
+        let madt = self.add_checked(&madt::table(cpus), &[]);
+        let mut xsdt = XSDT::new(OEM_ID, OEM_TABLE_ID, OEM_REVISION);
+        xsdt.add_entry(fadt);
+        xsdt.add_entry(madt);
+        // Its entries follow the header (5.2.8).
+        self.add_checked(&xsdt, &[(HEADER_SIZE as usize, 8), (HEADER_SIZE as usize + 8, 8)])
+    }
+
+    /// Adds a table with pointers at these offsets in it, of these sizes. Returns its address.
+    fn add(&mut self, table: &dyn Aml, pointers: &[(usize, u8)]) -> u64 {
+        let at = self.bytes.len().next_multiple_of(ALIGN as usize);
+        self.bytes.resize(at, 0);
         table.to_aml_bytes(&mut self.bytes);
-        address
+        self.pointers.extend(pointers.iter().map(|(offset, size)| (at.saturating_add(*offset), *size)));
+        self.start.saturating_add(at as u64)
     }
 
-    fn with_root(self, root: &Rsdp) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        root.to_aml_bytes(&mut bytes);
-        bytes.resize(ALIGN as usize, 0);
-        bytes.extend(self.bytes);
-        bytes
+    /// Adds a table that has a checksum.
+    fn add_checked(&mut self, table: &dyn Aml, pointers: &[(usize, u8)]) -> u64 {
+        let address = self.add(table, pointers);
+        let at = usize::try_from(address.saturating_sub(self.start)).unwrap_or(usize::MAX);
+        self.checked.push(at..self.bytes.len());
+        address
     }
 }
 

@@ -16,8 +16,8 @@ pub enum BootError {
     },
     /// The file is no kind of kernel.
     #[error(
-        "not a kernel: it starts with {0}; vmd boots Linux bzImage files, ELF files with a PVH note, OpenBSD's \
-         kernels and Multiboot kernels"
+        "neither a kernel nor a BIOS: it starts with {0}; vmd boots Linux bzImage files, ELF files with a PVH note, \
+         OpenBSD's kernels and Multiboot kernels, and PC firmware of at most 4 MiB"
     )]
     NotAKernel(String),
     /// The file is shorter than its headers say.

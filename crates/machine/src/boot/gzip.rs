@@ -15,13 +15,18 @@ const MAX_UNPACKED: u64 = 256 << 20;
 /// How much is unpacked at a time.
 const PIECE: u64 = 1 << 20;
 
+/// Whether a file is packed.
+pub(super) fn is_packed(image: &Image<'_>) -> Result<bool, BootError> {
+    image.starts_with(0, MAGIC)
+}
+
 /// The file itself, or what is packed in it.
 ///
 /// A few bytes can stand for gigabytes. No more is unpacked than fits into the memory that the kernel has to go
 /// to, so that nobody takes more of the host than the machine was given anyway; and no more is read than could
 /// be needed for that.
 pub(super) fn unpacked<'a>(image: Image<'a>, ram: LowRam) -> Result<Image<'a>, BootError> {
-    if !image.starts_with(0, MAGIC)? {
+    if !is_packed(&image)? {
         return Ok(image);
     }
     let limit = ram.end.min(MAX_UNPACKED);

@@ -105,6 +105,20 @@ pub fn load(memory: &GuestRam, source: Source<'_>, rsdp: GuestAddress) -> Result
     Loader { memory, ram, kernel, kernel_name, initrd, initrd_name, cmdline, boot_mac, rsdp }.load()
 }
 
+/// Whether this file is one of the kernels that [`load`] knows.
+///
+/// # Errors
+/// [`BootError::NotAKernel`] says what it is instead; or it can not be read.
+pub(crate) fn check(kernel: &File) -> Result<(), BootError> {
+    let kernel = Image::new("kernel", kernel)?;
+    // What is packed is found out when it is unpacked: firmware never is.
+    let known = gzip::is_packed(&kernel)?
+        || kernel.starts_with(0, elf::MAGIC)?
+        || kernel.starts_with(linux::MAGIC_AT, linux::MAGIC)?
+        || multiboot::Header::find(&kernel)?.is_some();
+    if known { Ok(()) } else { Err(BootError::not_a_kernel(&kernel.beginning()?)) }
+}
+
 /// All that a load needs to know.
 struct Loader<'a> {
     memory: &'a GuestRam,

@@ -2,6 +2,7 @@
 //! power management, and the two registers that reset.
 
 mod date;
+mod flash;
 mod i8042;
 mod power;
 mod reset;
@@ -10,6 +11,8 @@ mod serial;
 mod system_port;
 mod uart;
 
+pub(crate) use flash::{BLOCK, Mode};
+pub use flash::{Flash, FlashState};
 pub use i8042::I8042;
 pub use power::PowerManagement;
 pub(crate) use power::{PM_CONTROL, PM_EVENT, PM_TIMER, SLEEP_TYPE_S5};

@@ -50,7 +50,7 @@ fn board() -> Board {
     let pci =
         PciBus::new(Default::default(), ports.clone(), memory.clone(), Arc::new(NoKernel), &pirq).unwrap();
     let events = Arc::new(Events::new().unwrap());
-    Board { ports, memory, pci: Arc::new(pci), events, hardware: Hardware::Native }
+    Board { ports, memory, pci: Arc::new(pci), shadow: None, events, hardware: Hardware::Native }
 }
 
 fn write(value: u8) -> Exit {

@@ -8,6 +8,7 @@ use proto::ResetCause;
 use super::failure::describe;
 use crate::bus::{Bus, BusAction};
 use crate::event::{Events, MachineEvent};
+use crate::firmware::Shadow;
 use crate::pci::PciBus;
 
 /// What a processor is wired to.
@@ -19,6 +20,8 @@ pub(crate) struct Board {
     pub memory: Arc<Bus>,
     /// The PCI functions, for what their registers ask of the bus.
     pub pci: Arc<PciBus>,
+    /// What memory the host bridge shows below 1 MiB, where firmware decides that.
+    pub shadow: Option<Arc<Shadow>>,
     /// The way to the owner.
     pub events: Arc<Events>,
     /// What runs privileged code here, for explanations.
@@ -81,6 +84,9 @@ impl Board {
             BusAction::None => return Next::Run(Entry::Resume),
             BusAction::Pci(slot, action) => {
                 self.pci.apply(slot, action);
+                if let Some(shadow) = self.shadow.as_ref().filter(|_| action.memory) {
+                    shadow.apply();
+                }
                 return Next::Run(Entry::Resume);
             }
             BusAction::Reset(cause) => self.events.send(MachineEvent::Reset(cause)),

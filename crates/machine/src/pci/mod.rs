@@ -10,8 +10,8 @@
 
 mod address;
 mod allocate;
-mod bridge;
 mod config;
+mod host;
 mod pirq;
 mod routes;
 mod setup;
@@ -26,8 +26,8 @@ use virtio::pci::{Action, Bar, BarKind, PciFunction, register};
 use crate::bus::{Bus, BusAction, Claim, Target};
 use crate::sync::lock;
 pub use address::PciAddress;
-pub(crate) use bridge::Bridge;
 pub(crate) use config::ConfigPorts;
+pub(crate) use host::HostBridge;
 pub(crate) use pirq::{PirqRouter, line_of};
 pub(crate) use south_bridge::{IsaBridge, PIRQ_ROUTES, PowerFunction};
 pub(crate) use wiring::Kernel;
@@ -97,6 +97,13 @@ impl PciBus {
     pub fn set_chip(&self, address: PciAddress, chip: Arc<dyn Target>) {
         if let Some(place) = self.functions.get(&address) {
             place.chip.get_or_init(|| chip);
+        }
+    }
+
+    /// Notes where the functions are after a reset: nowhere, and firmware is going to place them.
+    pub fn unplace(&self) {
+        for address in self.functions.keys() {
+            self.apply(*address, Action { bars: true, doorbells: true, ..Action::NONE });
         }
     }
 

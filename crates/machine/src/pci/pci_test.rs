@@ -145,7 +145,7 @@ impl PciFunction for Card {
             }
             _ => return Action::NONE,
         }
-        Action { bars: true, doorbells: false, msix: false }
+        Action { bars: true, ..Action::NONE }
     }
 
     fn bars(&self) -> Vec<Bar> {
@@ -165,7 +165,7 @@ impl PciFunction for Card {
 
     fn write_bar(&mut self, bar: u8, offset: u64, data: &[u8]) -> Action {
         self.written.push((bar, offset, data.to_vec()));
-        Action { bars: false, doorbells: true, msix: true }
+        Action { doorbells: true, msix: true, ..Action::NONE }
     }
 
     fn doorbells(&self) -> Vec<Doorbell> {
@@ -218,7 +218,7 @@ fn byte(bus: &Bus, address: u64) -> u8 {
     data[0]
 }
 
-const ALL: Action = Action { bars: true, doorbells: true, msix: true };
+const ALL: Action = Action { bars: true, doorbells: true, msix: true, memory: false };
 
 #[test]
 fn ranges_get_aligned_addresses_and_kvm_hears_nothing() {
@@ -392,8 +392,8 @@ fn a_write_to_configuration_space_reports_what_it_asks_for() {
 }
 
 #[test]
-fn bridges_keep_their_ids() {
-    let mut bridge = Bridge::host();
+fn the_host_bridge_keeps_its_ids() {
+    let mut bridge = HostBridge::new(None);
     let mut data = [0; 4];
     assert_eq!(bridge.write_config(0, &[0; 4]), Action::NONE);
     bridge.read_config(0, &mut data);

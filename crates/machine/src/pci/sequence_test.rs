@@ -73,7 +73,7 @@ fn machine() -> Machine {
     let pirq = Arc::new(PirqRouter::new(&inputs.lines()));
     let shared = |function: VirtioPci| Arc::new(Mutex::new(function)) as SharedFunction;
     let functions = BTreeMap::from([
-        (HOST_BRIDGE, Arc::new(Mutex::new(Bridge::host())) as SharedFunction),
+        (HOST_BRIDGE, Arc::new(Mutex::new(HostBridge::new(None))) as SharedFunction),
         (ISA_BRIDGE, Arc::new(Mutex::new(IsaBridge::new(pirq.clone())))),
         (POWER_FUNCTION, Arc::new(Mutex::new(PowerFunction::new()))),
         (PciAddress::slot(SLOTS[0]), shared(rng)),

@@ -22,7 +22,7 @@ impl PciBus {
                 windows.place(function)?;
                 note_interrupt(function, *address);
             }
-            self.apply(*address, Action { bars: true, doorbells: true, msix: false });
+            self.apply(*address, Action { bars: true, doorbells: true, ..Action::NONE });
         }
         Ok(())
     }

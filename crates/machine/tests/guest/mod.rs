@@ -113,6 +113,18 @@ impl Code {
         self.with_u32(&[0xC7, 0x05], address).bytes(&value.to_le_bytes())
     }
 
+    /// `mov byte [address], value`
+    pub fn store8(self, address: u32, value: u8) -> Self {
+        self.with_u32(&[0xC6, 0x05], address).bytes(&[value])
+    }
+
+    /// Prints `text` if the byte at `address` is `value`.
+    pub fn print_if_byte(self, address: u32, value: u8, text: &str) -> Self {
+        const JNZ: u8 = 0x75;
+        let code = self.with_u32(&[0x80, 0x3D], address).bytes(&[value]);
+        code.unless(JNZ, Self::new().print(text))
+    }
+
     /// Polls the status register for the power button.
     pub fn wait_for_power_button(self) -> Self {
         // in ax, dx; test ah, 1; jz back

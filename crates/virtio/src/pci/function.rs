@@ -79,11 +79,13 @@ pub struct Action {
     pub doorbells: bool,
     /// Ask for [`PciFunction::msix`], set that up, and call [`PciFunction::msix_routed`].
     pub msix: bool,
+    /// The function decides what memory the machine shows below 1 MiB, and has changed its mind. Host bridges do.
+    pub memory: bool,
 }
 
 impl Action {
     /// Nothing to do.
-    pub const NONE: Self = Self { bars: false, doorbells: false, msix: false };
+    pub const NONE: Self = Self { bars: false, doorbells: false, msix: false, memory: false };
 }
 
 /// One decoded range.

@@ -199,6 +199,7 @@ impl PciFunction for VirtioPci {
             bars: bars != self.config.bars(),
             doorbells: false,
             msix: self.interrupt.configure(control, self.config.command()),
+            ..Action::NONE
         }
     }
 
