@@ -20,6 +20,13 @@ pub const INTERRUPTS: &[Rule] = &[allow_if(
     "interrupt lines and messages, doorbells",
 )];
 
+/// Memory, which firmware has the machine show and hide, and a reset shows again.
+pub const MEMORY: &[Rule] = &[allow_if(
+    SYS_ioctl,
+    &[arg(1).one_of(&[KVM_SET_USER_MEMORY_REGION])],
+    "the firmware's ROM or RAM below 1 MiB, as the host bridge's registers say",
+)];
+
 /// Back to the power-on state.
 pub const RESET: &[Rule] = &[
     allow_if(

@@ -16,6 +16,7 @@ pub const TABLES: &[&[Rule]] = &[
     SETUP,
     kvm::SETUP,
     kvm::INTERRUPTS,
+    kvm::MEMORY,
     kvm::RESET,
     kvm::PAUSE,
     RESET,
@@ -23,12 +24,14 @@ pub const TABLES: &[&[Rule]] = &[
     DISK_ONLY,
 ];
 
-/// The owner's thread as soon as the guest may run. It loads the kernel anew when the guest resets itself.
-pub const OWNER: &[&[Rule]] = &[LIBRARY, LOOP, OWNER_ONLY, RESET, kvm::INTERRUPTS, kvm::RESET, kvm::PAUSE];
+/// The owner's thread as soon as the guest may run. It loads the kernel anew, or shows the
+/// firmware anew, when the guest resets itself.
+pub const OWNER: &[&[Rule]] =
+    &[LIBRARY, LOOP, OWNER_ONLY, RESET, kvm::INTERRUPTS, kvm::MEMORY, kvm::RESET, kvm::PAUSE];
 
 /// The thread of a processor, which also acts for the devices that the guest touches. The call that it makes all
 /// the time comes first.
-pub const VCPU: &[&[Rule]] = &[kvm::PROCESSOR, LIBRARY, kvm::INTERRUPTS];
+pub const VCPU: &[&[Rule]] = &[kvm::PROCESSOR, LIBRARY, kvm::INTERRUPTS, kvm::MEMORY];
 
 /// The thread of a disk.
 pub const DISK: &[&[Rule]] = &[LIBRARY, LOOP, DISK_ONLY];
