@@ -35,8 +35,12 @@ pub const GUEST: &[Package] = &[
 /// For lab hosts, and the discs that are made in them. Older versions of QEMU hang with a guest inside the guest.
 pub const LAB: &[Package] = &[Package { name: "qemu-system-x86", minimum: Some("1:10.0") }, any("xorriso")];
 
+/// For machines without a kernel.
+pub const FIRMWARE: &[Package] = &[any("seabios")];
+
 /// For the test guests and what the tests check with.
-pub const TEST: &[Package] = &[any("gcc"), any("make"), any("acpica-tools"), any("qemu-utils"), any("ovmf")];
+pub const TEST: &[Package] =
+    &[any("gcc"), any("make"), any("acpica-tools"), any("qemu-utils"), any("ovmf"), any("dmidecode")];
 
 /// Sees to it that all these packages are installed.
 ///
