@@ -11,7 +11,13 @@ use crate::{guest_image, host_image, kernels, packages, uefi_image};
 /// # Errors
 /// When a package cannot be installed, or something cannot be built.
 pub fn run() -> Result<()> {
-    packages::ensure(&[packages::INITRAMFS, packages::GUEST, packages::LAB, packages::TEST])?;
+    packages::ensure(&[
+        packages::INITRAMFS,
+        packages::GUEST,
+        packages::LAB,
+        packages::FIRMWARE,
+        packages::TEST,
+    ])?;
     guest()?;
     self::lab()?;
     host()
@@ -44,7 +50,13 @@ pub fn lab() -> Result<()> {
 /// # Errors
 /// As [`run`].
 pub fn host() -> Result<()> {
-    packages::ensure(&[packages::INITRAMFS, packages::GUEST, packages::LAB, packages::TEST])?;
+    packages::ensure(&[
+        packages::INITRAMFS,
+        packages::GUEST,
+        packages::LAB,
+        packages::FIRMWARE,
+        packages::TEST,
+    ])?;
     let kernel = step("kernel of the lab", kernels::lab_kernel)?;
     step("lab host with systemd", || host_image::prepare(&kernel))
 }

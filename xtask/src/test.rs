@@ -60,7 +60,7 @@ impl Part {
 /// What the parts need before they can run.
 fn prepare(parts: &[Part]) -> Result<()> {
     heading("Preparing");
-    packages::ensure(&[packages::TEST])?;
+    packages::ensure(&[packages::FIRMWARE, packages::TEST])?;
     let whole_vmd = parts.iter().any(|part| matches!(part, Part::Native | Part::Lab));
     if whole_vmd {
         cargo::build_programs()?;

@@ -9,6 +9,8 @@ mod devices;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod firmware;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod life;

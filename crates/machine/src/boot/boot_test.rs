@@ -182,10 +182,10 @@ fn memory_above_4_gib_is_in_the_map_and_takes_no_kernel() {
 fn a_file_that_is_no_kernel_is_shown_to_the_user() {
     assert_eq!(
         error(b"#!/bin/sh\n"),
-        "not a kernel: it starts with 23 21 2f 62 69 6e 2f 73; vmd boots Linux bzImage files and 64-bit ELF files \
-         with a PVH note"
+        "neither a kernel nor a BIOS: it starts with 23 21 2f 62 69 6e 2f 73; vmd boots Linux bzImage files, 64-bit ELF \
+         files with a PVH note, and PC firmware of at most 4 MiB"
     );
-    assert!(error(b"").starts_with("not a kernel: it starts with nothing, it is empty;"));
+    assert!(error(b"").starts_with("neither a kernel nor a BIOS: it starts with nothing, it is empty;"));
     assert!(error(b"\x1f\x8b\x08\0\0\0\0\0").contains("1f 8b 08 00 00 00 00 00 (gzip)"));
     assert!(error(b"QFI\xfb").contains("(a qcow2 disk image)"));
 }

@@ -9,10 +9,12 @@
 //! | 0x06 to 0x09 | day of the week, day, month, year |
 //! | 0x0A to 0x0D | registers A to D |
 //! | 0x0E to 0x7F | memory, in which PC firmware has its places: |
+//! | 0x10 0x14 | floppy drives, equipment |
 //! | 0x15 0x16 | memory below 640 KiB in KiB |
 //! | 0x17 0x18, 0x30 0x31 | memory from 1 MiB in KiB, up to 64 MiB |
 //! | 0x32 | century |
 //! | 0x34 0x35 | memory from 16 MiB up to 4 GiB in 64 KiB |
+//! | 0x38 0x3D | what to start from |
 //! | 0x5B to 0x5D | memory from 4 GiB in 64 KiB |
 //! | 0x5F | processors less one |
 //!
@@ -75,6 +77,20 @@ const INTERRUPT_REQUEST: u8 = 1 << 7;
 const VALID: u8 = 1 << 7;
 /// In 12 hour mode: after noon.
 const PM: u8 = 1 << 7;
+
+/// The types of both floppy drives: there are none.
+const NO_FLOPPY: u8 = 0;
+/// What is there at power-on: a coprocessor, and neither a floppy drive nor a display.
+const EQUIPMENT: u8 = 1 << 1;
+/// Kinds of devices to start from, as the firmware of Bochs and SeaBIOS number them. What was asked for comes before, by
+/// the configuration that the firmware reads.
+const FIRST_DISK: u8 = 2;
+const THEN_CDROM: u8 = 3;
+const THEN_NETWORK: u8 = 4;
+/// The first in the lower half, the second in the upper one.
+const BOOT_ORDER: u8 = THEN_CDROM << 4 | FIRST_DISK;
+/// The third in the upper half; bit 0: a floppy disk needs no signature.
+const BOOT_ORDER_LAST: u8 = THEN_NETWORK << 4 | 1;
 
 /// An update is announced 244 µs ahead and takes 1984 µs with the usual time base ("Update Cycle").
 const UPDATE_BEGINS: u32 = 1_000_000_000 - 1_984_000 - 244_000;
@@ -284,7 +300,7 @@ fn put(bytes: &mut [u8; 128], index: u8, value: u8) {
 }
 
 /// The bytes that say what the machine has.
-fn hardware_bytes(memory: MemorySize, cpus: CpuCount) -> [(u8, u8); 14] {
+fn hardware_bytes(memory: MemorySize, cpus: CpuCount) -> [(u8, u8); 18] {
     let low: u64 =
         layout::ram_ranges(memory).filter(|ram| ram.start < HIGH_RAM_START).map(|ram| ram.len).sum();
     let high = memory.bytes().saturating_sub(low);
@@ -295,6 +311,8 @@ fn hardware_bytes(memory: MemorySize, cpus: CpuCount) -> [(u8, u8); 14] {
     [
         (REGISTER_A, REGISTER_A_DEFAULT),
         (REGISTER_B, HOURS_24),
+        (0x10, NO_FLOPPY),
+        (0x14, EQUIPMENT),
         (0x15, base_low),
         (0x16, base_high),
         (0x17, kib_low),
@@ -303,6 +321,8 @@ fn hardware_bytes(memory: MemorySize, cpus: CpuCount) -> [(u8, u8); 14] {
         (0x31, kib_high),
         (0x34, low_low),
         (0x35, low_high),
+        (0x38, BOOT_ORDER_LAST),
+        (0x3d, BOOT_ORDER),
         (0x5b, high_low),
         (0x5c, high_middle),
         (0x5d, high_high),

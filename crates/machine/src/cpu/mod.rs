@@ -15,7 +15,7 @@
 //!
 //! | call | for |
 //! |---|---|
-//! | `ioctl` | `KVM_RUN`; `KVM_IRQ_LINE` for the legacy chips; `KVM_IOEVENTFD`, `KVM_IRQFD` and `KVM_SET_GSI_ROUTING` when the guest sets a PCI function up; `KVM_GET_REGS`, `KVM_GET_SREGS` and `KVM_TRANSLATE` after a failure |
+//! | `ioctl` | `KVM_RUN`; `KVM_IRQ_LINE` for the legacy chips; `KVM_IOEVENTFD`, `KVM_IRQFD` and `KVM_SET_GSI_ROUTING` when the guest sets a PCI function up; `KVM_SET_USER_MEMORY_REGION` when firmware changes what is found below 1 MiB; `KVM_GET_REGS`, `KVM_GET_SREGS` and `KVM_TRANSLATE` after a failure |
 //! | `write` | event descriptors: the owner's, doorbells, interrupts; and what the serial output does |
 //! | `timerfd_settime` | the interrupts of the clock |
 //! | `futex` | locks, parking |

@@ -162,5 +162,5 @@ impl Lifecycle for FwCfg {
 }
 
 #[cfg(test)]
-#[path = "../fw_cfg_test.rs"]
+#[path = "fw_cfg_test.rs"]
 mod tests;
