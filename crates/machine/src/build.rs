@@ -17,8 +17,8 @@ use crate::error::{BuildError, LoadError};
 use crate::event::Events;
 use crate::irq::Lines;
 use crate::layout::{
-    EXTENDED_RAM_START, HIGH_RAM_START, IOAPIC, KVM_PRIVATE, KVM_PRIVATE_PAGES, LOCAL_APIC, PCI_IRQS, SCI_IRQ,
-    SHADOW_START, ram_ranges,
+    EXTENDED_RAM_START, HIGH_RAM_START, IOAPIC, KVM_PRIVATE, KVM_PRIVATE_PAGES, LOCAL_APIC, PCI_IRQS,
+    SCI_IRQ, SHADOW_START, ram_ranges,
 };
 use crate::legacy::Legacy;
 use crate::machine::{Machine, PowerOn, Resources, System};

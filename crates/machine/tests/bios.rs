@@ -215,6 +215,7 @@ fn what_is_neither_kernel_nor_firmware_is_refused_in_words() {
         let resources = Resources {
             kvm: kvm.try_clone().unwrap().into(),
             boot,
+            variables: None,
             disks: Vec::new(),
             console: Arc::new(Console::default()),
             thread_hook: Arc::new(|_| {}),
