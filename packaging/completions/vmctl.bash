@@ -44,7 +44,7 @@ _vmctl_options() {
 	console | help) ;;
 	create) echo '-b -i -s --json' ;;
 	reload) echo '-n --json' ;;
-	start) echo '-B -b -c -d -i -L -m -n -r -t --cmdline --cpus --initrd --json' ;;
+	start) echo '-B -b -c -d -i -L -m -n -r -t --cmdline --cpus --firmware --initrd --json' ;;
 	status) echo '-q -r -v -w --json' ;;
 	stop) echo '-a -f -w --json' ;;
 	*) echo '--json' ;;
@@ -56,7 +56,7 @@ _vmctl_takes_value() {
 	case $1 in
 	'') [[ $2 =~ ^-[hv]*s$ ]] ;;
 	create) [[ $2 == -[bis] ]] ;;
-	start) [[ $2 =~ ^-[cL]*[Bbdimnrt]$ || $2 =~ ^--(cmdline|cpus|initrd)$ ]] ;;
+	start) [[ $2 =~ ^-[cL]*[Bbdimnrt]$ || $2 =~ ^--(cmdline|cpus|firmware|initrd)$ ]] ;;
 	*) false ;;
 	esac
 }
@@ -82,6 +82,7 @@ _vmctl_files() {
 _vmctl_value() {
 	case $1 in
 	-B) _vmctl_reply 'cdrom disk net' ;;
+	--firmware) _vmctl_reply 'bios uefi' ;;
 	-t) _vmctl_reply "$(_vmctl_names)" ;;
 	-[bdrs] | --initrd) [[ $command != create || $1 == -b ]] && _vmctl_files ;;
 	-i) [[ $command == create ]] && _vmctl_files ;;

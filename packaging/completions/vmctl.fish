@@ -14,7 +14,7 @@ function __vmctl_read --no-scope-shadowing
 			# In front of the command it is the socket, behind create a size.
 			set -q operands[1]; or set socket -s $words[1]
 			set -e words[1]
-		else if string match -qr '^(--(cmdline|cpus|initrd)|-[cL]*[Bbdimnrt])$' -- $word
+		else if string match -qr '^(--(cmdline|cpus|firmware|initrd)|-[cL]*[Bbdimnrt])$' -- $word
 			# Some of these letters are options of other commands too, and take no value there.
 			string match -qr '^(star|cr)' -- "$operands[1]"; and set -e words[1]
 		end
@@ -109,6 +109,7 @@ complete -c vmctl -n '__vmctl_command star' -s r -rF -d 'CD-ROM image'
 complete -c vmctl -n '__vmctl_command star' -s t -x -a '(__vmctl_names)' -d Template
 complete -c vmctl -n '__vmctl_command star' -l cmdline -x -d 'Command line of the kernel'
 complete -c vmctl -n '__vmctl_command star' -l cpus -x -d 'Number of processors'
+complete -c vmctl -n '__vmctl_command star' -l firmware -rF -a 'bios uefi' -d Firmware
 complete -c vmctl -n '__vmctl_command star' -l initrd -rF -d 'Initial RAM disk'
 
 complete -c vmctl -n '__vmctl_command sto' -s a -d 'All of them'

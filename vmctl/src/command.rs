@@ -52,7 +52,7 @@ const COMMANDS: [Command; 17] = [
     Command {
         name: "start",
         arguments: "[-cL] [-B device] [-b path] [-d disk] [-i count]\n\t\t[-m size] [-n switch] \
-                    [-r path] [-t name] [--cpus count]\n\t\t[--initrd path] [--cmdline text] id | name",
+                    [-r path] [-t name] [--cpus count]\n\t\t[--firmware bios | uefi | path] [--initrd path] [--cmdline text]\n\t\tid | name",
         syntax: start::SYNTAX,
         action: start::run,
     },

@@ -13,7 +13,7 @@ use crate::target::Target;
 use crate::{Settings, console, create, output, warn};
 
 pub const SYNTAX: Syntax =
-    Syntax { letters: "B:b:cd:i:Lm:n:r:t:", words: &["cpus:", "initrd:", "cmdline:", "json"] };
+    Syntax { letters: "B:b:cd:i:Lm:n:r:t:", words: &["cpus:", "firmware:", "initrd:", "cmdline:", "json"] };
 
 pub fn run(settings: &Settings, arguments: &Arguments) -> Outcome {
     let target = Target::parse(arguments.operand()?)?;
@@ -85,6 +85,7 @@ fn apply(spec: &mut Spec, Given { name, value }: &Given) -> Outcome {
     match name.as_str() {
         "b" => once(&mut spec.boot, "boot image", regular_file("boot image", value)?),
         "initrd" => once(&mut spec.initrd, "initrd", regular_file("initrd", value)?),
+        "firmware" => once(&mut spec.firmware, "firmware", firmware(value)?),
         "cmdline" => once(&mut spec.cmdline, "kernel command line", value.clone()),
         "t" => once(&mut spec.template, "template", value.clone()),
         "B" => once(&mut spec.boot_device, "boot device", boot_device(value)?),
@@ -190,6 +191,17 @@ fn interface_count(text: &str) -> Result<usize, Failure> {
 fn boot_device(text: &str) -> Result<BootDevice, Failure> {
     let device = BootDevice::ALL.into_iter().find(|device| device.as_str() == text.trim_start());
     device.ok_or_else(|| Failure::new(format!("unknown boot device: {text}")).hint("one of disk, cdrom, net"))
+}
+
+/// One of the two words, or a BIOS of one's own.
+fn firmware(text: &str) -> Result<String, Failure> {
+    if matches!(text, "bios" | "uefi") {
+        return Ok(text.to_owned());
+    }
+    let path = regular_file("firmware", text)?;
+    path.into_os_string()
+        .into_string()
+        .map_err(|_| Failure::new(format!("firmware {text}: its path is not UTF-8")))
 }
 
 fn cpus(text: &str) -> Result<u64, Failure> {

@@ -161,3 +161,17 @@ fn a_boot_device_is_one_of_three_and_no_setting_by_itself() {
     let twice = read_line(&["-B", "net", "-B", "net", "web"]).unwrap_err();
     assert_eq!(twice, "vmctl: boot device specified multiple times\n");
 }
+
+#[test]
+fn firmware_is_one_of_two_words_or_a_file() {
+    for word in ["bios", "uefi"] {
+        let spec = read_line(&["--firmware", word, "web"]).unwrap().unwrap();
+        assert_eq!(spec.firmware.as_deref(), Some(word));
+    }
+    let own = read_line(&["--firmware", "/etc/passwd", "web"]).unwrap().unwrap();
+    assert_eq!(own.firmware.as_deref(), Some("/etc/passwd"));
+    let missing = read_line(&["--firmware=/nowhere", "web"]).unwrap_err();
+    assert_eq!(missing, "vmctl: firmware /nowhere: No such file or directory\n");
+    let directory = read_line(&["--firmware=/", "web"]).unwrap_err();
+    assert_eq!(directory, "vmctl: firmware /: not a regular file\n");
+}

@@ -37,7 +37,7 @@ fn a_start_with_settings_sends_them_all() {
     assert_eq!(seen, said(text, 1));
     let spec = json!({
         "name": "web", "template": null, "memory": 1u64 << 30, "cpus": 2, "boot": null, "initrd": null, "interfaces": null,
-        "cmdline": null, "bootDevice": null, "cdrom": "/dev/null",
+        "cmdline": null, "firmware": null, "bootDevice": null, "cdrom": "/dev/null",
         "disks": [{ "path": "/dev/null", "format": "raw" }],
     });
     let call = calls.recv().unwrap();

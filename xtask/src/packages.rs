@@ -36,11 +36,11 @@ pub const GUEST: &[Package] = &[
 pub const LAB: &[Package] = &[Package { name: "qemu-system-x86", minimum: Some("1:10.0") }, any("xorriso")];
 
 /// For machines without a kernel.
-pub const FIRMWARE: &[Package] = &[any("seabios")];
+pub const FIRMWARE: &[Package] = &[any("seabios"), any("ovmf")];
 
 /// For the test guests and what the tests check with.
 pub const TEST: &[Package] =
-    &[any("gcc"), any("make"), any("acpica-tools"), any("qemu-utils"), any("ovmf"), any("dmidecode")];
+    &[any("gcc"), any("make"), any("acpica-tools"), any("qemu-utils"), any("dmidecode")];
 
 /// Sees to it that all these packages are installed.
 ///

@@ -140,7 +140,7 @@ fn allow() -> impl Strategy<Value = AllowInstance> {
 
 /// What a machine starts: `boot`, `initrd` and `cmdline`, or else `firmware`.
 fn start() -> impl Strategy<Value = (Option<PathBuf>, Option<PathBuf>, String, Option<Firmware>)> {
-    let firmware = prop_oneof![Just(Firmware::Bios), path().prop_map(Firmware::Path)];
+    let firmware = prop_oneof![Just(Firmware::Bios), Just(Firmware::Uefi), path().prop_map(Firmware::Path)];
     let kernel = (path(), option::of(path()), text())
         .prop_map(|(boot, initrd, cmdline)| (Some(boot), initrd, cmdline, None));
     prop_oneof![kernel, option::of(firmware).prop_map(|firmware| (None, None, String::new(), firmware))]

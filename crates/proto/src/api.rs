@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BootDevice, CdromSpec, CpuCount, CpuCountError, DiskFormat, DiskSpec, DriveInfo, ExitReason, Given,
-    Happening, MemorySize, NameError, NetNameError, NicSpec, PlanStep, RefusalKind, SizeError, SpecError,
-    SwitchName, VmEvent, VmId, VmInfo, VmName, VmSpec, VmState,
+    BootDevice, CdromSpec, CpuCount, CpuCountError, DiskFormat, DiskSpec, DriveInfo, ExitReason, Firmware,
+    Given, Happening, MemorySize, NameError, NetNameError, NicSpec, PlanStep, RefusalKind, SizeError,
+    SpecError, SwitchName, VmEvent, VmId, VmInfo, VmName, VmSpec, VmState,
 };
 
 /// The name of the interface. Its last digit is its version: whatever a client could rely on stays as it is
@@ -135,6 +135,8 @@ pub struct Spec {
     pub initrd: Option<PathBuf>,
     /// Its command line.
     pub cmdline: Option<String>,
+    /// What it starts without a kernel: `bios`, `uefi`, or the absolute path of a BIOS.
+    pub firmware: Option<String>,
     /// What firmware starts from first.
     pub boot_device: Option<BootDevice>,
     /// Disks in the order in which the guest finds them.
@@ -223,6 +225,7 @@ impl Spec {
         vm.boot = spec.boot;
         vm.initrd = spec.initrd;
         vm.cmdline = spec.cmdline.unwrap_or_default();
+        vm.firmware = spec.firmware.map(Firmware::from);
         vm.boot_device = spec.boot_device;
         vm.disks = spec.disks.unwrap_or_default().into_iter().map(DiskSpec::from).collect();
         vm.cdrom = spec.cdrom.map(CdromSpec::with);

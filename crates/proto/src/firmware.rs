@@ -24,6 +24,17 @@ impl Firmware {
     pub const STOCK_BIOS: &str = "/usr/share/seabios/bios-256k.bin";
 }
 
+/// From one of the two words, or a path.
+impl From<String> for Firmware {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "bios" => Self::Bios,
+            "uefi" => Self::Uefi,
+            _ => Self::Path(text.into()),
+        }
+    }
+}
+
 /// The word of vm.conf(5), or the path.
 impl fmt::Display for Firmware {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

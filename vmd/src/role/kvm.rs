@@ -20,11 +20,11 @@ pub const INTERRUPTS: &[Rule] = &[allow_if(
     "interrupt lines and messages, doorbells",
 )];
 
-/// Memory that appears and disappears while the guest runs: shadow RAM, flash.
-pub const WINDOWS: &[Rule] = &[allow_if(
+/// Memory, which firmware has the machine show and hide, and a reset shows again.
+pub const MEMORY: &[Rule] = &[allow_if(
     SYS_ioctl,
     &[arg(1).one_of(&[KVM_SET_USER_MEMORY_REGION])],
-    "what the guest's firmware finds at its addresses: shadow RAM, or the flash chip's array or status",
+    "the firmware's ROM or RAM below 1 MiB, as the host bridge's registers say; its flash chip's array",
 )];
 
 /// The interrupt pin of a device, which its own thread drives.

@@ -16,7 +16,7 @@ pub const TABLES: &[&[Rule]] = &[
     SETUP,
     kvm::SETUP,
     kvm::INTERRUPTS,
-    kvm::WINDOWS,
+    kvm::MEMORY,
     kvm::PIN,
     kvm::RESET,
     kvm::PAUSE,
@@ -27,13 +27,14 @@ pub const TABLES: &[&[Rule]] = &[
     DRIVE_ONLY,
 ];
 
-/// The owner's thread as soon as the guest may run. It loads the kernel anew when the guest resets itself.
+/// The owner's thread as soon as the guest may run. It loads the kernel anew, or shows the
+/// firmware anew, when the guest resets itself.
 pub const OWNER: &[&[Rule]] =
-    &[LIBRARY, LOOP, OWNER_ONLY, CLOCK, RESET, kvm::INTERRUPTS, kvm::WINDOWS, kvm::RESET, kvm::PAUSE];
+    &[LIBRARY, LOOP, OWNER_ONLY, CLOCK, RESET, kvm::INTERRUPTS, kvm::MEMORY, kvm::RESET, kvm::PAUSE];
 
 /// The thread of a processor, which also acts for the devices that the guest touches. The call that it makes all
 /// the time comes first.
-pub const VCPU: &[&[Rule]] = &[kvm::PROCESSOR, LIBRARY, kvm::INTERRUPTS, kvm::WINDOWS, CLOCK];
+pub const VCPU: &[&[Rule]] = &[kvm::PROCESSOR, LIBRARY, kvm::INTERRUPTS, kvm::MEMORY, CLOCK];
 
 /// The thread of a disk.
 pub const DISK: &[&[Rule]] = &[LIBRARY, LOOP, DISK_ONLY, kvm::PIN];

@@ -26,6 +26,10 @@ const OEM_TABLE_ID: [u8; 8] = *b"VMDLINUX";
 const OEM_REVISION: u32 = 1;
 /// The size of a table's header (5.2.6).
 const HEADER_SIZE: u32 = 36;
+/// Where in any table its checksum is (5.2.6).
+pub(crate) const CHECKSUM: usize = 9;
+/// The root pointer's checksums, each with the number of bytes from the first one on that it is for (5.2.5.3).
+pub(crate) const ROOT_CHECKSUMS: [(usize, usize); 2] = [(8, 20), (32, 36)];
 /// The FACS has the strictest alignment of all (5.2.10).
 const ALIGN: u64 = 64;
 
@@ -82,10 +86,21 @@ impl Relocatable {
 }
 
 /// The tables of a machine with so many processors and this PCI memory window (first address and end).
+///
+/// All checksums are zero: who fills them in adds up all bytes, and OVMF the old checksum with them.
 pub(crate) fn relocatable(cpus: CpuCount, window: (u64, u64)) -> Relocatable {
     let mut area = Area::new(0);
-    let xsdt = area.fill(cpus, window);
-    Relocatable { root: root(xsdt), tables: area.bytes, pointers: area.pointers, checked: area.checked }
+    let mut root = root(area.fill(cpus, window));
+    let places = area.checked.iter().map(|table| table.start.saturating_add(CHECKSUM));
+    places.for_each(|at| clear(&mut area.bytes, at));
+    ROOT_CHECKSUMS.into_iter().for_each(|(at, _)| clear(&mut root, at));
+    Relocatable { root, tables: area.bytes, pointers: area.pointers, checked: area.checked }
+}
+
+fn clear(bytes: &mut [u8], at: usize) {
+    if let Some(byte) = bytes.get_mut(at) {
+        *byte = 0;
+    }
 }
 
 fn root(xsdt: u64) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! ACPI tables that the firmware places: the tables, and a script that says what depends on their place (QEMU,
 //! `hw/acpi/bios-linker-loader.c`: "BIOS linker/loader commands").
 
-use crate::acpi::Relocatable;
+use crate::acpi::{CHECKSUM, ROOT_CHECKSUMS, Relocatable};
 
 /// The files of the configuration.
 pub(super) const TABLES: &str = "etc/acpi/tables";
@@ -66,11 +66,7 @@ fn word(value: usize) -> [u8; 4] {
 
 /// The script for these tables.
 pub(super) fn script(acpi: &Relocatable) -> Vec<u8> {
-    /// Where in any table its checksum is (ACPI 6.5, 5.2.6).
-    const TABLE_CHECKSUM: usize = 9;
-    /// The root pointer's: of its first 20 bytes, and of all 36; and its pointer (5.2.5.3).
-    const ROOT_CHECKSUM: (usize, usize) = (8, 20);
-    const ROOT_LONG_CHECKSUM: (usize, usize) = (32, 36);
+    /// Where the root pointer points (5.2.5.3).
     const ROOT_POINTER: usize = 24;
     let mut script = Script::default();
     script.allocate(ROOT, 16, Zone::Low);
@@ -79,10 +75,10 @@ pub(super) fn script(acpi: &Relocatable) -> Vec<u8> {
         script.add_pointer(TABLES, *offset, *size);
     }
     for table in &acpi.checked {
-        script.add_checksum(TABLES, table.start.saturating_add(TABLE_CHECKSUM), table.start, table.len());
+        script.add_checksum(TABLES, table.start.saturating_add(CHECKSUM), table.start, table.len());
     }
     script.add_pointer(ROOT, ROOT_POINTER, 8);
-    for (at, length) in [ROOT_CHECKSUM, ROOT_LONG_CHECKSUM] {
+    for (at, length) in ROOT_CHECKSUMS {
         script.add_checksum(ROOT, at, 0, length);
     }
     script.0

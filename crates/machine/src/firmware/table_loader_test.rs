@@ -42,7 +42,8 @@ fn place(cpus: u64, tables_at: u64) -> Placed {
             ADD_CHECKSUM => {
                 let [offset, start, length] = [0, 4, 8].map(|at| field(&operands[at..at + 4]) as usize);
                 let bytes = placed.file(file);
-                bytes[offset] = bytes[offset].wrapping_sub(sum(&bytes[start..start + length]));
+                // As OVMF does it: SeaBIOS would take an old checksum into account.
+                bytes[offset] = 0u8.wrapping_sub(sum(&bytes[start..start + length]));
             }
             other => panic!("command {other}"),
         }

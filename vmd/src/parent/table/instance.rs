@@ -1,6 +1,6 @@
 //! Machines that clients make after the pattern of others.
 
-use proto::{Given, Peer, Refusal, RefusalKind, RequestId, VmName, VmRef, VmSpec};
+use proto::{Firmware, Given, Peer, Refusal, RefusalKind, RequestId, VmName, VmRef, VmSpec};
 
 use super::{Answer, VmTable, failed, refuse};
 use crate::parent::access::{may_instantiate, withheld};
@@ -10,7 +10,7 @@ use crate::parent::access::{may_instantiate, withheld};
 pub struct Supplied {
     /// The client.
     pub peer: Peer,
-    /// Whether the kernel and its RAM disk are the client's. Disks always are.
+    /// Whether the kernel and its RAM disk, or the firmware, are the client's. Disks always are.
     pub boot: bool,
     /// Whether the disc in the drive is.
     pub disc: bool,
@@ -31,9 +31,10 @@ impl VmTable {
         given: Given,
     ) -> Answer {
         self.refuse_while_going_down()?;
+        let firmware = matches!(own.firmware, Some(Firmware::Path(_)));
         let supplied = Supplied {
             peer: peer.clone(),
-            boot: own.boot.is_some() || own.initrd.is_some(),
+            boot: own.boot.is_some() || own.initrd.is_some() || firmware,
             disc: own.cdrom.is_some(),
         };
         let spec = self.instance(peer, template, own, given)?;
