@@ -16,6 +16,8 @@ pub struct Guest {
     pub initrd: PathBuf,
     /// The disk, a raw image with an ext4 file system and no partitions.
     pub disk: PathBuf,
+    /// A disk with the same system in a partition, its kernel and initial file system in it, and GRUB for a BIOS.
+    pub grub_disk: PathBuf,
 }
 
 /// The kernel command line that the guest expects.
@@ -44,6 +46,7 @@ impl Guest {
             kernel: directory.join("vmlinuz"),
             initrd: directory.join("initrd"),
             disk: directory.join("debian.img"),
+            grub_disk: directory.join("debian-grub.img"),
         }
     }
 }

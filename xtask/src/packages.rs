@@ -22,7 +22,7 @@ const fn any(name: &'static str) -> Package {
 pub const INITRAMFS: &[Package] = &[any("busybox-static"), any("kmod")];
 
 /// For the Debian guest.
-pub const GUEST: &[Package] = &[any("mmdebstrap"), any("e2fsprogs")];
+pub const GUEST: &[Package] = &[any("mmdebstrap"), any("e2fsprogs"), any("grub-common"), any("grub-pc-bin")];
 
 /// For lab hosts. Older versions of QEMU hang with a guest inside the guest.
 pub const LAB: &[Package] = &[Package { name: "qemu-system-x86", minimum: Some("1:10.0") }];

@@ -12,6 +12,11 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// Held by the one Debian that runs: the lab has no processors for two.
 static TURN: Mutex<()> = Mutex::new(());
 
+/// Waits until no other Debian runs.
+pub fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A Debian with a disk of its own, under a vmd of its own.
 struct Debian<'a> {
     daemon: Daemon<'a>,
@@ -24,7 +29,7 @@ struct Debian<'a> {
 
 impl<'a> Debian<'a> {
     fn new(lab: &'a Lab, name: &str, cpus: u8) -> Self {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = turn();
         let disk = format!("/lab/guest/{name}.img");
         let built = Guest::in_lab();
         let copy = format!("cp --sparse=always {} {disk}", built.disk.display());
@@ -77,7 +82,7 @@ impl<'a> Debian<'a> {
 }
 
 /// Runs a command in the guest and gives what it writes.
-fn run(console: &mut Console, command: &str) -> String {
+pub fn run(console: &mut Console, command: &str) -> String {
     // The mark is put together by the guest's shell: the echo of what is typed does not match it.
     console.send(&format!("{command}; echo en''d\n")).unwrap();
     console.expect("echo en''d", LIMIT).unwrap();
