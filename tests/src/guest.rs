@@ -18,6 +18,8 @@ pub struct Guest {
     pub disk: PathBuf,
     /// The disk of another one, raw with partitions, which firmware starts from: UEFI, GRUB, and the same Debian.
     pub uefi_disk: PathBuf,
+    /// A disk with the same system in a partition, its kernel and initial file system in it, and GRUB for a BIOS.
+    pub grub_disk: PathBuf,
 }
 
 /// The kernel command line that the guest expects.
@@ -47,6 +49,7 @@ impl Guest {
             initrd: directory.join("initrd"),
             disk: directory.join("debian.img"),
             uefi_disk: directory.join("uefi.img"),
+            grub_disk: directory.join("debian-grub.img"),
         }
     }
 }

@@ -21,7 +21,7 @@ const fn any(name: &'static str) -> Package {
 /// For initial file systems of guests and lab hosts.
 pub const INITRAMFS: &[Package] = &[any("busybox-static"), any("kmod")];
 
-/// For the Debian guests; those after the first two for the one that starts by UEFI.
+/// For the Debian guests; those after the first two for the ones that firmware starts.
 pub const GUEST: &[Package] = &[
     any("mmdebstrap"),
     any("e2fsprogs"),
@@ -29,6 +29,7 @@ pub const GUEST: &[Package] = &[
     any("fdisk"),
     any("grub-common"),
     any("grub-efi-amd64-bin"),
+    any("grub-pc-bin"),
     any("mtools"),
 ];
 

@@ -3,6 +3,8 @@
 //! They share one lab host, see [`vmd_tests::Lab::shared`].
 
 #[cfg(test)]
+mod bios;
+#[cfg(test)]
 mod cdrom;
 #[cfg(test)]
 mod debian;

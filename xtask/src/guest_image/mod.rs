@@ -1,7 +1,9 @@
 //! The Debian guest: a small Debian with systemd and a login on a raw ext4 disk, Debian's own kernel, and an
-//! initial file system of busybox.
+//! initial file system of busybox; and all of that on a disk with GRUB.
 //!
 //! It is built once and again when its recipe, which is all of this directory and `debian.rs`, or its kernel changes.
+
+mod grub;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -49,7 +51,8 @@ const RECIPE: &str = include_str!("mod.rs");
 pub fn prepare(kernel: &Kernel) -> Result<()> {
     let guest = Guest::built()?;
     let directory = paths::guest_dir()?;
-    let recipe = format!("{}\n{INIT}\n{CUSTOMIZE}\n{RECIPE}\n{}", kernel.version(), debian::RECIPE);
+    let recipe =
+        format!("{}\n{INIT}\n{CUSTOMIZE}\n{RECIPE}\n{}\n{}", kernel.version(), debian::RECIPE, grub::RECIPE);
     unless_stamped(&directory.join(STAMP), &recipe, || build(&directory, &guest, kernel))
 }
 
@@ -95,6 +98,7 @@ fn build(directory: &Path, guest: &Guest, kernel: &Kernel) -> Result<()> {
     let scripts = [script(directory)?];
     make_tree(&Recipe { name: "guest", packages: PACKAGES, scripts: &scripts }, &tree)?;
     make_filesystem("disk of the guest", &tree, &guest.disk, DISK_SIZE)?;
+    grub::build(directory, guest)?;
     remove_tree(&tree)
 }
 

@@ -30,6 +30,8 @@ const HEADER_SIZE: u32 = 36;
 pub(crate) const CHECKSUM: usize = 9;
 /// The root pointer's checksums, each with the number of bytes from the first one on that it is for (5.2.5.3).
 pub(crate) const ROOT_CHECKSUMS: [(usize, usize); 2] = [(8, 20), (32, 36)];
+/// The pointers of the XSDT, which follow its header (5.2.8): their offsets and sizes.
+const XSDT_POINTERS: [(usize, u8); 2] = [(HEADER_SIZE as usize, 8), (HEADER_SIZE as usize + 8, 8)];
 /// The FACS has the strictest alignment of all (5.2.10).
 const ALIGN: u64 = 64;
 
@@ -132,8 +134,7 @@ impl Area {
         let mut xsdt = XSDT::new(OEM_ID, OEM_TABLE_ID, OEM_REVISION);
         xsdt.add_entry(fadt);
         xsdt.add_entry(madt);
-        // Its entries follow the header (5.2.8).
-        self.add_checked(&xsdt, &[(HEADER_SIZE as usize, 8), (HEADER_SIZE as usize + 8, 8)])
+        self.add_checked(&xsdt, &XSDT_POINTERS)
     }
 
     /// Adds a table with pointers at these offsets in it, of these sizes. Returns its address.

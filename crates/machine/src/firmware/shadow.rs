@@ -91,7 +91,7 @@ fn bits(registers: &Registers, address: u64) -> u8 {
     let part = usize::try_from(address.saturating_sub(SHADOW_START) / SHADOW_PART).unwrap_or(usize::MAX);
     let (register, shift) = match address {
         SHADOW_BIOS.. => (0, 4),
-        _ => (part / 2 + 1, part % 2 * 4),
+        _ => ((part >> 1).saturating_add(1), (part & 1) << 2),
     };
     registers.get(register).map_or(0, |value| value >> shift & 3)
 }
