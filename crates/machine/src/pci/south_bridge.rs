@@ -29,6 +29,10 @@ const PM_BASE_BITS: u16 = 0xFFC0;
 const SMB_BASE: u8 = 0x90;
 const SMB_BASE_BITS: u16 = 0xFFF0;
 const BASE_IS_PORTS: u32 = 1;
+/// "Device Activity B", its last byte: that a write to port 0xB2 leads to system management mode. It is set, as if that
+/// had been set up already, for there is no such mode: SeaBIOS would try, and wait for the answer for ever.
+const ACTIVITY: u8 = 0x5B;
+const ACTIVITY_APMC: u8 = 1 << 1;
 
 /// The ISA bridge of the PIIX3, of which the routes of PCI interrupts are left.
 pub(crate) struct IsaBridge {
@@ -116,6 +120,7 @@ impl PowerFunction {
             config.allow(base, &bits.to_le_bytes());
         }
         config.allow(PM_MISC, &[PM_ENABLE]);
+        config.set(ACTIVITY, &[ACTIVITY_APMC]);
         let mut function = Self { config };
         function.reset();
         function

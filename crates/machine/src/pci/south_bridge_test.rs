@@ -16,6 +16,7 @@ fn the_functions_are_what_firmware_looks_for() {
     let mut power = PowerFunction::new();
     assert_eq!((word(&mut power, 0), word(&mut power, 8)), (0x7113_8086, 0x0680_0003));
     assert_eq!((word(&mut power, PM_BASE), word(&mut power, SMB_BASE)), (1, 1));
+    assert_eq!(word(&mut power, 0x58), 0x0200_0000, "SeaBIOS does not set up system management mode");
 }
 
 #[test]

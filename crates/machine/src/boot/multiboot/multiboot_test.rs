@@ -169,7 +169,7 @@ fn a_header_is_found_where_it_may_be_and_nowhere_else() {
     assert!(!at(2) && !at(8192 - 28) && !at(8192), "unaligned, or not all of it in the first 8 KiB");
     let mut wrong = flat(0x1_0003, GOOD);
     wrong[HEADER_AT as usize + 8] ^= 1;
-    assert!(error(wrong).starts_with("not a kernel:"), "its sum is wrong");
+    assert!(error(wrong).starts_with("neither a kernel nor a BIOS:"), "its sum is wrong");
 }
 
 #[test]
