@@ -49,7 +49,7 @@ impl Variables {
     /// The file can not be read or is of a size that no chip has; the host gives no memory or no thread.
     pub fn new(file: File, hook: &ThreadHook) -> io::Result<Self> {
         let len = file.metadata()?.len();
-        if len == 0 || len > MAX_VARIABLES || len % BLOCK as u64 != 0 {
+        if len == 0 || len > MAX_VARIABLES || !len.is_multiple_of(BLOCK as u64) {
             return Err(io::Error::other(format!("{len} bytes are no size of a file of variables")));
         }
         let mut bytes = vec![0; usize::try_from(len).map_err(io::Error::other)?];

@@ -292,7 +292,7 @@ fn query(len: usize, offset: usize) -> u8 {
         // Typical times for a byte, a buffer (2^n µs) and a block (2^n ms); at most 2^n times as long.
         0x1F | 0x20 => 7,
         0x21 => 10,
-        0x23 | 0x24 | 0x25 => 4,
+        0x23..=0x25 => 4,
         // 2^n bytes, of which the table of blocks says how many are there; 8 data lines; the buffer.
         0x27 => size_bits,
         0x2A => BUFFER_BITS,

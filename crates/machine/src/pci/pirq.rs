@@ -22,7 +22,7 @@ use crate::sync::lock;
 /// How many lines there are from the slots to the ISA bridge.
 pub(super) const PIRQS: usize = 4;
 
-/// A route register (Intel 82371SB data sheet, "PIRQRC[A:D]"): no route at all; the input of the controllers.
+/// A route register (Intel 82371SB data sheet, PIRQRC): no route at all; the input of the controllers.
 const DISABLED: u8 = 1 << 7;
 const INPUT: u8 = 0x0F;
 /// Inputs that no line can be routed to: timer, keyboard, the second 8259, clock, coprocessor.
