@@ -12,8 +12,7 @@
 use std::sync::Arc;
 
 use virtio::Lifecycle;
-use virtio::pci::{Action, Bar, Doorbell, MsixVector, PciFunction};
-use vmm_sys_util::eventfd::EventFd;
+use virtio::pci::{Action, PciFunction};
 
 use crate::firmware::{Registers, Shadow};
 
@@ -95,30 +94,6 @@ impl PciFunction for HostBridge {
             }
             _ => Action::NONE,
         }
-    }
-
-    fn bars(&self) -> Vec<Bar> {
-        Vec::new()
-    }
-
-    fn read_bar(&mut self, _: u8, _: u64, data: &mut [u8]) {
-        data.fill(0xFF);
-    }
-
-    fn write_bar(&mut self, _: u8, _: u64, _: &[u8]) -> Action {
-        Action::NONE
-    }
-
-    fn doorbells(&self) -> Vec<Doorbell> {
-        Vec::new()
-    }
-
-    fn msix(&self) -> Vec<Option<MsixVector>> {
-        Vec::new()
-    }
-
-    fn msix_events(&self) -> &[Arc<EventFd>] {
-        &[]
     }
 }
 

@@ -4,10 +4,7 @@
 use std::sync::Arc;
 
 use virtio::Lifecycle;
-use virtio::pci::{
-    Action, Bar, BarKind, ConfigSpace, Doorbell, Identity, MsixVector, PciFunction, command, register,
-};
-use vmm_sys_util::eventfd::EventFd;
+use virtio::pci::{Action, Bar, BarKind, ConfigSpace, Identity, PciFunction, command, register};
 
 use super::pirq::{PIRQS, PirqRouter, UNROUTED};
 use crate::layout::PM_PORTS;
@@ -62,30 +59,6 @@ impl PciFunction for IsaBridge {
         self.pirq.set_routes(self.config.u32(PIRQ_ROUTES).to_le_bytes());
         Action::NONE
     }
-
-    fn bars(&self) -> Vec<Bar> {
-        Vec::new()
-    }
-
-    fn read_bar(&mut self, _: u8, _: u64, data: &mut [u8]) {
-        data.fill(0xFF);
-    }
-
-    fn write_bar(&mut self, _: u8, _: u64, _: &[u8]) -> Action {
-        Action::NONE
-    }
-
-    fn doorbells(&self) -> Vec<Doorbell> {
-        Vec::new()
-    }
-
-    fn msix(&self) -> Vec<Option<MsixVector>> {
-        Vec::new()
-    }
-
-    fn msix_events(&self) -> &[Arc<EventFd>] {
-        &[]
-    }
 }
 
 /// There is no work to pause.
@@ -138,33 +111,13 @@ impl PciFunction for PowerFunction {
         Action { bars: before != self.bars(), ..Action::NONE }
     }
 
-    /// No base address register places these ports; the bit that lets them be decoded is another, too.
+    /// No base address register places these ports, the bit that lets them be decoded is another one, and it is the chip in
+    /// its place that answers.
     fn bars(&self) -> Vec<Bar> {
         let address = u64::from(self.config.u16(PM_BASE) & PM_BASE_BITS);
         let enabled = self.config.u16(PM_MISC) & u16::from(PM_ENABLE) != 0;
         let bar = Bar { index: 0, kind: BarKind::Io, address, size: PM_PORTS.1 };
         enabled.then_some(bar).into_iter().collect()
-    }
-
-    /// The chip answers in its place.
-    fn read_bar(&mut self, _: u8, _: u64, data: &mut [u8]) {
-        data.fill(0xFF);
-    }
-
-    fn write_bar(&mut self, _: u8, _: u64, _: &[u8]) -> Action {
-        Action::NONE
-    }
-
-    fn doorbells(&self) -> Vec<Doorbell> {
-        Vec::new()
-    }
-
-    fn msix(&self) -> Vec<Option<MsixVector>> {
-        Vec::new()
-    }
-
-    fn msix_events(&self) -> &[Arc<EventFd>] {
-        &[]
     }
 }
 

@@ -15,6 +15,8 @@ use crate::Lifecycle;
 /// Every guest access is valid input: any offset, any width of 1, 2, 4 or 8 bytes, aligned or not, in any
 /// state of the device. What makes no sense reads as zero or all ones, and writes are ignored.
 ///
+/// What is not said otherwise is that of a function without ranges and without messages.
+///
 /// After [`Lifecycle::reset`] all that a function says has changed: the bus asks for everything again.
 pub trait PciFunction: Lifecycle + Send {
     /// Connects interrupt pin A, once, before anything else. A function without a pin (register 0x3D is 0) keeps
@@ -30,21 +32,31 @@ pub trait PciFunction: Lifecycle + Send {
 
     /// The memory and port ranges that the function decodes at this moment, as its command register and base
     /// address registers say. The guest may have put them anywhere, over each other and over memory.
-    fn bars(&self) -> Vec<Bar>;
+    fn bars(&self) -> Vec<Bar> {
+        Vec::new()
+    }
 
     /// Reads from the range behind base address register `bar` (0 to 5).
-    fn read_bar(&mut self, bar: u8, offset: u64, data: &mut [u8]);
+    fn read_bar(&mut self, _bar: u8, _offset: u64, data: &mut [u8]) {
+        data.fill(0xFF);
+    }
 
     /// Writes to the range behind base address register `bar`.
-    fn write_bar(&mut self, bar: u8, offset: u64, data: &[u8]) -> Action;
+    fn write_bar(&mut self, _bar: u8, _offset: u64, _data: &[u8]) -> Action {
+        Action::NONE
+    }
 
     /// The doorbells that want to be heard now. A write to one is the same as [`PciFunction::write_bar`] with the
     /// value it names, only quicker: the kernel signals the event without leaving the guest for long.
-    fn doorbells(&self) -> Vec<Doorbell>;
+    fn doorbells(&self) -> Vec<Doorbell> {
+        Vec::new()
+    }
 
     /// The MSI-X vectors as the guest has set them up, in table order; entries are `None` while the vector is
     /// masked, the function is masked, or MSI-X is off (PCI 3.0, 6.8.2).
-    fn msix(&self) -> Vec<Option<MsixVector>>;
+    fn msix(&self) -> Vec<Option<MsixVector>> {
+        Vec::new()
+    }
 
     /// The bus has set up `vectors`, which is what [`PciFunction::msix`] said. Between a write that returned
     /// [`Action::msix`] and this call the function holds its interrupts back as pending; what is due and not
@@ -55,7 +67,9 @@ pub trait PciFunction: Lifecycle + Send {
     /// The event for each MSI-X vector, in table order, as many as [`PciFunction::msix`] has entries: writing
     /// one raises the interrupt. The function writes an event only while its vector is not masked and
     /// [`PciFunction::msix_routed`] was called since it changed.
-    fn msix_events(&self) -> &[Arc<EventFd>];
+    fn msix_events(&self) -> &[Arc<EventFd>] {
+        &[]
+    }
 }
 
 /// The interrupt pin of a function (PCI 3.0, 2.2.6), as the function drives it: level triggered, and shared with
