@@ -131,9 +131,9 @@ fn without_anything_to_start_the_bios_says_so() {
         return;
     };
     machine_runs(machine, |_| {
-        console.wait_for("Booting from Hard Disk...\r\nBoot failed: not a bootable disk")
+        console.wait_for("Booting from Hard Disk...\r\nBoot failed: not a bootable disk");
+        console.wait_for("No bootable device.\r\n");
     });
-    console.wait_for("No bootable device.\r\n");
 }
 
 /// Lets a machine run, and halts it.
