@@ -5,21 +5,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Result;
 use vmd_tests::lab;
 
+use crate::packages::Package;
 use crate::step::step;
 use crate::{guest_image, host_image, kernels, packages, uefi_image};
+
+/// The packages of everything.
+const ALL: [&[Package]; 5] =
+    [packages::INITRAMFS, packages::GUEST, packages::LAB, packages::FIRMWARE, packages::TEST];
 
 /// Prepares everything that demo and test need.
 ///
 /// # Errors
 /// When a package cannot be installed, or something cannot be built.
 pub fn run() -> Result<()> {
-    packages::ensure(&[
-        packages::INITRAMFS,
-        packages::GUEST,
-        packages::LAB,
-        packages::FIRMWARE,
-        packages::TEST,
-    ])?;
+    packages::ensure(&ALL)?;
     guest()?;
     self::lab()?;
     host()
@@ -68,13 +67,7 @@ fn emulator() -> Result<()> {
 /// # Errors
 /// As [`run`].
 pub fn host() -> Result<()> {
-    packages::ensure(&[
-        packages::INITRAMFS,
-        packages::GUEST,
-        packages::LAB,
-        packages::FIRMWARE,
-        packages::TEST,
-    ])?;
+    packages::ensure(&ALL)?;
     self::emulator()?;
     let kernel = step("kernel of the lab", kernels::lab_kernel)?;
     step("lab host with systemd", || host_image::prepare(&kernel))
